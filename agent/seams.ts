@@ -1,0 +1,298 @@
+// What the agent's loops reach the outside through, and what its parts promise each other.
+import type { Duplex, Readable } from "node:stream";
+import type { Unsubscribe } from "../common/watch.js";
+import type { ControlClient, ProbeResult } from "../proto/gen/control.js";
+import type {
+  Assignments,
+  AttachRequest,
+  AttachResponse,
+  ManagerMessage,
+  NodeUpdate,
+} from "../proto/gen/dispatcher.js";
+import type { AdminStatus, InitRequest } from "../proto/gen/admin.js";
+import type { Availability, Endpoint, Network, Role } from "../proto/gen/types.js";
+import type { Refusal } from "../common/fault.js";
+
+// ---- The node, as the local API sees it -------------------------------------------------------
+
+/** Docker's LocalNodeState (engine-api.yaml). */
+export type LocalNodeState = "inactive" | "pending" | "active" | "error" | "locked";
+
+export interface SwarmStatus {
+  readonly state: LocalNodeState;
+  readonly error: string;
+  readonly nodeId: string;
+  readonly clusterId: string;
+  readonly nodeAddr: string;
+  readonly dataPathAddr: string;
+  readonly dataPathPort: number;
+  readonly role: Role;
+  readonly rootCaCert: Uint8Array;
+  readonly managers: readonly { readonly nodeId: string; readonly addr: string }[];
+}
+
+export interface InitSwarm {
+  readonly listenAddr: string;
+  /** Address, interface name, with or without port; empty: found from the default route. */
+  readonly advertiseAddr: string;
+  readonly dataPathAddr: string;
+  readonly dataPathPort: number;
+  readonly availability: Availability;
+  readonly forceNewCluster: boolean;
+  readonly defaultAddrPools: readonly string[];
+  readonly subnetSize: number;
+  readonly spec: InitRequest["spec"];
+}
+
+export interface JoinSwarm {
+  readonly listenAddr: string;
+  readonly advertiseAddr: string;
+  readonly dataPathAddr: string;
+  readonly availability: Availability;
+  readonly remoteAddrs: readonly string[];
+  readonly token: string;
+}
+
+/** Swarm membership of this node. Each answers a Refusal for what the person did wrong. */
+export interface Membership {
+  status(): SwarmStatus;
+  init(request: InitSwarm): Promise<{ readonly nodeId: string } | Refusal>;
+  join(request: JoinSwarm): Promise<{ readonly role: Role } | Refusal>;
+  leave(force: boolean): Promise<Refusal | undefined>;
+  /** The local manager; a Refusal in Docker's words when this node is not one or it is not running. */
+  control(): ControlClient | Refusal;
+  managerStatus(): Promise<AdminStatus | undefined>;
+}
+
+export interface EndpointWish {
+  readonly network: string;
+  readonly aliases: readonly string[];
+  readonly ipv4: string;
+  readonly ipv6: string;
+}
+
+/** What a person asked to run. The part of Docker's ContainerConfig and HostConfig that a runtime here honours. */
+export interface ContainerSpec {
+  readonly name: string;
+  readonly image: string;
+  readonly runtime: "process";
+  readonly entrypoint: readonly string[];
+  readonly command: readonly string[];
+  readonly env: readonly string[];
+  readonly workingDir: string;
+  readonly user: string;
+  readonly hostname: string;
+  readonly tty: boolean;
+  readonly openStdin: boolean;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly autoRemove: boolean;
+  readonly stopSignal: string;
+  readonly stopTimeoutSeconds: number;
+  /** "none": only loopback; "host": the machine's own; "networks": `endpoints` says which. */
+  readonly networkMode: "none" | "host" | "networks";
+  readonly endpoints: readonly EndpointWish[];
+}
+
+export type ContainerState = "created" | "running" | "exited" | "removing" | "dead";
+
+export interface Container {
+  readonly id: string;
+  readonly spec: ContainerSpec;
+  readonly state: ContainerState;
+  readonly pid: number;
+  readonly exitCode: number;
+  readonly error: string;
+  readonly createdAtMs: number;
+  readonly startedAtMs: number;
+  readonly finishedAtMs: number;
+  /** Its endpoints as given, with the network each is on. */
+  readonly endpoints: readonly { readonly endpoint: Endpoint; readonly network: Network }[];
+  readonly sandboxPath: string;
+}
+
+export interface LogOptions {
+  readonly stdout: boolean;
+  readonly stderr: boolean;
+  readonly follow: boolean;
+  readonly timestamps: boolean;
+  /** Last lines only; undefined: all. */
+  readonly tail: number | undefined;
+  readonly sinceMs: number;
+  readonly untilMs: number;
+}
+
+export interface ExecSpec {
+  readonly command: readonly string[];
+  readonly env: readonly string[];
+  readonly workingDir: string;
+  readonly user: string;
+  readonly tty: boolean;
+  readonly attachStdin: boolean;
+  readonly attachStdout: boolean;
+  readonly attachStderr: boolean;
+}
+
+export interface ExecState {
+  readonly id: string;
+  readonly containerId: string;
+  readonly spec: ExecSpec;
+  readonly running: boolean;
+  readonly exitCode: number;
+  readonly pid: number;
+}
+
+/**
+ * Containers of this node. `ref` is an id, an unambiguous id prefix, or a name. Streams are raw when the
+ * container has a tty, else framed as Docker's attach stream (8-byte header: stream, 0 0 0, length).
+ */
+export interface Containers {
+  list(): readonly Container[];
+  get(ref: string): Container | Refusal;
+  create(spec: ContainerSpec): Promise<Container | Refusal>;
+  /** Resolves when it runs, its addresses answer, or with why not. Starting what runs is no error. */
+  start(ref: string): Promise<Refusal | undefined>;
+  stop(ref: string, timeoutSeconds: number | undefined): Promise<Refusal | undefined>;
+  kill(ref: string, signal: string): Promise<Refusal | undefined>;
+  remove(ref: string, force: boolean): Promise<Refusal | undefined>;
+  rename(ref: string, name: string): Promise<Refusal | undefined>;
+  wait(
+    ref: string,
+    condition: "not-running" | "next-exit" | "removed",
+    signal: AbortSignal,
+  ): Promise<{ readonly exitCode: number; readonly error: string } | Refusal>;
+  logs(ref: string, options: LogOptions, signal: AbortSignal): Readable | Refusal;
+  /** Both ways; closing the duplex detaches and leaves the container running. */
+  attach(ref: string, options: { readonly stdin: boolean; readonly logs: boolean }): Duplex | Refusal;
+  resize(ref: string, rows: number, columns: number): Promise<Refusal | undefined>;
+  createExec(ref: string, spec: ExecSpec): Promise<string | Refusal>;
+  startExec(execId: string, tty: boolean): Promise<Duplex | Refusal>;
+  resizeExec(execId: string, rows: number, columns: number): Promise<Refusal | undefined>;
+  getExec(execId: string): ExecState | Refusal;
+}
+
+/** Puts something that is not a container of ours on a network: this machine, or an existing namespace. */
+export interface AttachWish {
+  readonly network: string;
+  /** Empty: the machine itself. Else a name under /run/netns, or an absolute path of a namespace file. */
+  readonly netns: string;
+  readonly name: string;
+  /** Interface name inside; empty: chosen. */
+  readonly interfaceName: string;
+  readonly ipv4: string;
+  readonly ipv6: string;
+  readonly aliases: readonly string[];
+}
+
+export interface Attachment {
+  readonly id: string;
+  readonly wish: AttachWish;
+  readonly interfaceName: string;
+  readonly endpoint: Endpoint;
+  readonly network: Network;
+  readonly createdAtMs: number;
+  /** Why it does not work at the moment ("namespace is gone"); empty when it does. */
+  readonly problem: string;
+}
+
+export interface Attachments {
+  list(): readonly Attachment[];
+  attach(wish: AttachWish): Promise<Attachment | Refusal>;
+  /** `ref` is an id, an id prefix, a name, or a network's name when only one attachment is on it. */
+  detach(ref: string): Promise<Refusal | undefined>;
+}
+
+/** Docker's event: engine-api.yaml EventMessage. */
+export interface NodeEvent {
+  readonly type: "container" | "network" | "node" | "daemon" | "attachment";
+  readonly action: string;
+  readonly id: string;
+  readonly attributes: Readonly<Record<string, string>>;
+  readonly scope: "local" | "swarm";
+  readonly timeNs: bigint;
+}
+
+export interface Events {
+  /** The last events, oldest first; at most 256 are kept, as Docker keeps. */
+  recent(): readonly NodeEvent[];
+  follow(listener: (event: NodeEvent) => void): Unsubscribe;
+}
+
+/** All that `agent/api` may ask for. `agent.ts` makes one from the loops. */
+export interface AgentNode {
+  readonly membership: Membership;
+  readonly containers: Containers;
+  readonly attachments: Attachments;
+  readonly events: Events;
+  /** The networks that are on this node now, with their endpoints here: what a worker can show. */
+  localNetworks(): readonly {
+    readonly network: Network;
+    readonly endpoints: readonly Endpoint[];
+    readonly peers: readonly { readonly nodeId: string; readonly addr: string; readonly hostname: string }[];
+  }[];
+  host(): HostFacts;
+  /** Prometheus text. */
+  metrics(): Promise<string>;
+}
+
+export interface HostFacts {
+  readonly hostname: string;
+  readonly kernelVersion: string;
+  readonly operatingSystem: string;
+  readonly osVersion: string;
+  readonly architecture: string;
+  readonly cpus: number;
+  readonly memoryBytes: number;
+  readonly stateDir: string;
+  readonly agentId: string;
+}
+
+// ---- Towards managers --------------------------------------------------------------------------
+
+/** One session with the leader. The loop opens another when it ends. */
+export interface Session {
+  send(message: import("../proto/gen/dispatcher.js").AgentMessage): void;
+  /** Messages in order; ends or throws when the session does. */
+  readonly messages: AsyncIterable<ManagerMessage>;
+  close(): void;
+}
+
+/** Talks to managers with this node's certificate. Each call tries `addr`, follows a redirect once, else throws Fault. */
+export interface ManagerLink {
+  openSession(addr: string, signal: AbortSignal): Promise<Session>;
+  attach(request: AttachRequest): Promise<AttachResponse | Refusal>;
+  detach(endpointId: string): Promise<Refusal | undefined>;
+  findNetwork(nameOrId: string): Promise<Network | Refusal>;
+  leave(): Promise<void>;
+}
+
+// ---- Disk --------------------------------------------------------------------------------------
+
+/** The last assignments heard, so that a restart needs no manager. Writes replace the whole, atomically. */
+export interface Journal {
+  load(): Promise<Assignments | undefined>;
+  save(assignments: Assignments): Promise<void>;
+  clear(): Promise<void>;
+}
+
+// ---- Measuring ---------------------------------------------------------------------------------
+
+export interface PingTarget {
+  readonly address: string;
+}
+export interface PingOutcome {
+  readonly address: string;
+  readonly sent: number;
+  readonly rttsUs: readonly number[];
+  readonly error: string;
+}
+export interface Pinger {
+  /** ICMP echo from inside the namespace at `netnsPath` (undefined: the agent's own). Never throws; errors are in the outcome. */
+  ping(
+    netnsPath: string | undefined,
+    targets: readonly PingTarget[],
+    options: { readonly count: number; readonly intervalMs: number; readonly timeoutMs: number; readonly sizeBytes: number },
+    signal: AbortSignal,
+  ): Promise<readonly PingOutcome[]>;
+}
+
+export type { NodeUpdate, ProbeResult };
