@@ -11,4 +11,5 @@ const run = spawnSync(join(root, "node_modules/.bin/tsc"), ["-p", root], {
   stdio: "inherit",
 });
 if (run.status !== 0) process.exit(run.status ?? 1);
-for (const program of ["agent", "manager", "cli"]) chmodSync(join(root, "dist", program, "main.js"), 0o755);
+for (const program of ["agent", "manager", "cli"])
+  chmodSync(join(root, "dist", program, "main.js"), 0o755);
