@@ -1,0 +1,31 @@
+// Replaces a file so that a crash leaves the old content or the new, never a mix.
+import { open, rename, rm } from "node:fs/promises";
+import { dirname } from "node:path";
+
+/** Mode 0600: everything a manager stores is its own. Durable when resolved. */
+export async function replaceFile(path: string, data: Uint8Array): Promise<void> {
+  const temporary = `${path}.new`;
+  const file = await open(temporary, "w", 0o600);
+  try {
+    await file.writeFile(data);
+    await file.sync();
+  } catch (error) {
+    await file.close();
+    // A half-written copy on a full disk would only take more of what is missing.
+    await rm(temporary, { force: true });
+    throw error;
+  }
+  await file.close();
+  await rename(temporary, path);
+  await syncDir(dirname(path));
+}
+
+/** A rename, a new file or a removal survives power loss only once its folder is synced: fsync(2). */
+export async function syncDir(path: string): Promise<void> {
+  const dir = await open(path, "r");
+  try {
+    await dir.sync();
+  } finally {
+    await dir.close();
+  }
+}
