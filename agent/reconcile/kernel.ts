@@ -1,0 +1,24 @@
+// The seam between the apply loop and the kernel. `agent/kernel/kernel.ts` is the real one,
+// `test/fakes/kernel.ts` its twin.
+import type { Unsubscribe } from "../../common/watch.js";
+import type { HostHave, Underlay } from "./have.js";
+import type { Step } from "./step.js";
+import type { SandboxRef } from "./want.js";
+
+export interface Kernel {
+  /**
+   * All that is ours, and the inside of each sandbox named (one that cannot be entered is left out).
+   * Events that came before the dump are forgotten: it has seen what they were about.
+   */
+  dump(insides: readonly SandboxRef[]): Promise<HostHave>;
+  /**
+   * Does one step, or throws a Fault whose message is a sentence for a person. Doing a step again is
+   * no error; a step that failed half-way is completed by doing it again or taken back by its undo.
+   */
+  perform(step: Step): Promise<void>;
+  /** Calls back soon after something of ours may have changed, whoever changed it. */
+  follow(listener: () => void): Unsubscribe;
+  underlay(): Underlay;
+  /** Leaves everything in place: frames go on flowing. */
+  close(): void;
+}
