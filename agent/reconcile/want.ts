@@ -109,7 +109,12 @@ export function wantOf(
     const vtep = parseIp(peer.dataPathAddr);
     if (vtep !== undefined) vteps.set(peer.nodeId, vtep);
   }
-  const endpoints = Map.groupBy(assignments.endpoints, (endpoint) => endpoint.networkId);
+  const endpoints = new Map<string, Endpoint[]>();
+  for (const endpoint of assignments.endpoints) {
+    const group = endpoints.get(endpoint.networkId);
+    if (group === undefined) endpoints.set(endpoint.networkId, [endpoint]);
+    else group.push(endpoint);
+  }
   const networks: NetworkWant[] = [];
   for (const network of assignments.networks) {
     const want = networkWant(network, endpoints.get(network.id) ?? [], self, owners, vteps);
