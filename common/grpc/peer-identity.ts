@@ -1,0 +1,38 @@
+// Who is calling, as TLS has proven it.
+import {
+  type Metadata,
+  ServerInterceptingCall,
+  type ServerInterceptor,
+  type StatusObject,
+} from "@grpc/grpc-js";
+import { identityOf, type PeerIdentity } from "../certificates.js";
+import { type Refusal, Refused } from "../fault.js";
+import { statusOf } from "./status.js";
+
+interface Authenticated {
+  getAuthContext(): { readonly sslPeerCertificate?: { readonly subject: object } | undefined };
+}
+
+/** The verified caller; undefined without a certificate, or with one that is not of this swarm's root. */
+export function peerIdentity(call: Authenticated): PeerIdentity | undefined {
+  // grpc-js fills the context only if the TLS stack verified the chain.
+  const subject = call.getAuthContext().sslPeerCertificate?.subject;
+  return subject === undefined ? undefined : identityOf(subject);
+}
+
+/** Asks `admit` about each call before any handler, or any byte of its messages, is looked at. */
+export function admissionInterceptor(
+  admit: (path: string, peer: PeerIdentity | undefined) => Refusal | undefined,
+): ServerInterceptor {
+  return (methodDescriptor, call) => {
+    const refusal = admit(methodDescriptor.path, peerIdentity(call));
+    if (!refusal) return new ServerInterceptingCall(call);
+    return new ServerInterceptingCall(call, {
+      // Not starting the call below means that the handler never hears of it.
+      start() {
+        const { code, details, metadata } = statusOf(new Refused(refusal));
+        call.sendStatus({ code, details, metadata: metadata as Metadata } as StatusObject);
+      },
+    });
+  };
+}

@@ -1,0 +1,65 @@
+// Who may be whom. A node that shows a certificate of this swarm stays the node it is, with the role
+// the store gives it now; one that knows a join secret becomes a new node; nobody else gets anything.
+import type { PeerIdentity } from "../../common/certificates.js";
+import { isRefusal, type Refusal, refuse } from "../../common/fault.js";
+import { parseJoinToken, sameSecret } from "../../common/join-token.js";
+import { type Cluster, type Node, Role } from "../../proto/gen/types.js";
+
+/** Docker's default: 90 days. Used when `ClusterSpec.cert_expiry_ms` is 0. */
+export const CERT_LIFE_MS = 90 * 86_400_000;
+/** Docker refuses shorter lives: renewal needs room. */
+export const CERT_LIFE_MIN_MS = 3_600_000;
+
+export type IssueDecision =
+  | { readonly kind: "join"; readonly role: Role }
+  | { readonly kind: "renew"; readonly nodeId: string; readonly role: Role };
+
+export interface IssueQuestion {
+  readonly token: string;
+  /** SHA-256 of this swarm's root certificate. */
+  readonly rootDigest: Uint8Array;
+  /** Who asks, by certificate; for a forwarded request the node that the follower authenticated. */
+  readonly caller: PeerIdentity | undefined;
+  readonly publicKeyDigest: Uint8Array;
+}
+
+export function decideIssue(
+  cluster: Cluster,
+  findNode: (id: string) => Node | undefined,
+  question: IssueQuestion,
+): IssueDecision | Refusal {
+  // A token is an explicit wish to join anew, also by a machine that still holds an old certificate.
+  if (question.token !== "") return byToken(cluster, question);
+  const { caller } = question;
+  if (!caller)
+    return refuse("permission-denied", "a valid join token is necessary to join this cluster");
+  const node = findNode(caller.nodeId);
+  if (cluster.removedNodes.includes(caller.nodeId) || !node) {
+    return refuse("permission-denied", `node ${caller.nodeId} was removed from the swarm`);
+  }
+  // A promoted node needs the new role in its certificate before it can be a manager; a demoted one
+  // keeps the manager's until it has left the Raft group (then `role` itself says worker).
+  const role = node.spec?.role === Role.MANAGER ? Role.MANAGER : node.role;
+  return { kind: "renew", nodeId: node.id, role };
+}
+
+function byToken(cluster: Cluster, question: IssueQuestion): IssueDecision | Refusal {
+  const token = parseJoinToken(question.token);
+  const secrets = cluster.joinSecrets;
+  const wrong = refuse(
+    "permission-denied",
+    "a valid join token is necessary to join this cluster: invalid join token",
+  );
+  if (isRefusal(token)) return token;
+  if (!secrets || !Buffer.from(token.rootDigest).equals(question.rootDigest)) return wrong;
+  // Both are always compared, so that the time taken says nothing about which came close.
+  const manager = sameSecret(token.secret, secrets.manager);
+  const worker = sameSecret(token.secret, secrets.worker);
+  if (manager) return { kind: "join", role: Role.MANAGER };
+  return worker ? { kind: "join", role: Role.WORKER } : wrong;
+}
+
+export function certLifeMs(cluster: Cluster): number {
+  const wanted = cluster.spec?.certExpiryMs ?? 0;
+  return wanted === 0 ? CERT_LIFE_MS : Math.max(wanted, CERT_LIFE_MIN_MS);
+}
