@@ -29,6 +29,7 @@ if (stampTime < newest(inputs)) {
     "env=node",
     "useReadonlyTypes=true",
     "removeEnumPrefix=true",
+    "useExactTypes=false",
     "outputJsonMethods=false",
     "outputTypeAnnotations=false",
     "annotateFilesWithVersion=false",
