@@ -1,0 +1,159 @@
+// A draft works on the store's own tables and takes everything back at the end, all within one
+// synchronous call: so it has every index of the store at hand, sees its own changes, and costs what it
+// changes. It reads through to the tables, hence the long list of one-line methods.
+import type { Prefix } from "../../common/address.js";
+import { assert, isRefusal, type Refusal } from "../../common/fault.js";
+import type { StoreAction, Transaction } from "../../proto/gen/store.js";
+import { Edit, UNCOMMITTED } from "./edit.js";
+import { type Item, itemOf, type Kind, type Objects } from "./objects.js";
+import type { Tables } from "./tables.js";
+import type { Draft } from "./view.js";
+
+export class TablesDraft implements Draft {
+  readonly transactions: Transaction[] = [];
+  readonly #kept: Edit[] = [];
+  #edit: Edit | undefined;
+  #actions: StoreAction[] = [];
+  #violation: Refusal | undefined;
+  #ended = false;
+
+  constructor(private readonly tables: Tables) {}
+
+  attempt<T>(nowMs: number, request: (draft: Draft) => T | Refusal): T | Refusal {
+    assert(!this.#ended, "a draft is used only within its call");
+    assert(this.#edit === undefined, "attempts are not nested");
+    const edit = new Edit(this.tables, UNCOMMITTED, nowMs);
+    this.#edit = edit;
+    this.#actions = [];
+    this.#violation = undefined;
+    let kept = false;
+    try {
+      const answer = request(this);
+      const result = isRefusal(answer) ? answer : (this.#violation ?? answer);
+      kept = !isRefusal(result);
+      return result;
+    } finally {
+      this.#edit = undefined;
+      if (!kept) edit.undo();
+      else if (this.#actions.length > 0) {
+        this.transactions.push({ actions: this.#actions, nowMs });
+        this.#kept.push(edit);
+      }
+    }
+  }
+
+  create<K extends Kind>(kind: K, object: Objects[K]): void {
+    const item = itemOf(kind, object);
+    this.#note({ $case: "create", value: { object: item } }, (edit) => edit.create(item));
+  }
+
+  update<K extends Kind>(kind: K, object: Objects[K]): void {
+    const item: Item = itemOf(kind, object);
+    this.#note({ $case: "update", value: { object: item } }, (edit) => edit.update(item));
+  }
+
+  remove(kind: Kind, id: string): void {
+    this.#note({ $case: "remove", value: { kind, id } }, (edit) => edit.remove(kind, id));
+  }
+
+  /** Takes back all that was kept. The draft is of no use afterwards. */
+  end(): void {
+    this.#ended = true;
+    for (let edit = this.#kept.pop(); edit !== undefined; edit = this.#kept.pop()) edit.undo();
+  }
+
+  #note(action: NonNullable<StoreAction["action"]>, make: (edit: Edit) => Refusal | undefined) {
+    assert(this.#edit !== undefined, "a draft is changed only within an attempt");
+    // The first broken rule is the answer; what comes after it may only be its consequence.
+    this.#violation ??= make(this.#edit);
+    this.#actions.push({ action });
+  }
+
+  get revision() {
+    return this.tables.revision;
+  }
+  cluster() {
+    return this.tables.cluster();
+  }
+  node(id: string) {
+    return this.tables.node(id);
+  }
+  nodes() {
+    return this.tables.nodes();
+  }
+  nodeByRaftId(raftId: number) {
+    return this.tables.nodeByRaftId(raftId);
+  }
+  nodeByKeyDigest(digest: Uint8Array) {
+    return this.tables.nodeByKeyDigest(digest);
+  }
+  managers() {
+    return this.tables.managers();
+  }
+  underlayAddresses() {
+    return this.tables.underlayAddresses();
+  }
+  network(id: string) {
+    return this.tables.network(id);
+  }
+  networkByName(name: string) {
+    return this.tables.networkByName(name);
+  }
+  networkByVni(vni: number) {
+    return this.tables.networkByVni(vni);
+  }
+  ingressNetwork() {
+    return this.tables.ingressNetwork();
+  }
+  networks() {
+    return this.tables.networks();
+  }
+  overlappingSubnet(prefix: Prefix) {
+    return this.tables.overlappingSubnet(prefix);
+  }
+  lowestFreeVni(first: number) {
+    return this.tables.lowestFreeVni(first);
+  }
+  endpoint(id: string) {
+    return this.tables.endpoint(id);
+  }
+  endpoints() {
+    return this.tables.endpoints();
+  }
+  endpointsOn(networkId: string) {
+    return this.tables.endpointsOn(networkId);
+  }
+  endpointsOf(nodeId: string) {
+    return this.tables.endpointsOf(nodeId);
+  }
+  nodesOn(networkId: string) {
+    return this.tables.nodesOn(networkId);
+  }
+  isOn(nodeId: string, networkId: string) {
+    return this.tables.isOn(nodeId, networkId);
+  }
+  addressHolder(networkId: string, address: string) {
+    return this.tables.addressHolder(networkId, address);
+  }
+  macHolder(networkId: string, mac: string) {
+    return this.tables.macHolder(networkId, mac);
+  }
+  lowestFreeAddress(networkId: string, cidr: string, first: bigint, last: bigint) {
+    return this.tables.lowestFreeAddress(networkId, cidr, first, last);
+  }
+  isReserved(networkId: string, address: string) {
+    return this.tables.isReserved(networkId, address);
+  }
+  quarantined(id: string) {
+    return this.tables.quarantined(id);
+  }
+  resting(networkId: string) {
+    return this.tables.resting(networkId);
+  }
+  restingCount(networkId: string) {
+    return this.tables.restingCount(networkId);
+  }
+  changesSince(revision: number) {
+    return this.tables.changesSince(revision);
+  }
+}

@@ -1,0 +1,135 @@
+// What is derived from one network's rows: who is on it, which addresses and MACs are taken, what rests.
+// It says where things are; whether they may be there is said by rules.ts.
+import {
+  addressAt,
+  contains,
+  formatIp,
+  type Ip,
+  networkOf,
+  type Prefix,
+  parseIp,
+  parsePrefix,
+  sizeOf,
+} from "../../common/address.js";
+import { assert } from "../../common/fault.js";
+import type { Endpoint, Network, Quarantine } from "../../proto/gen/types.js";
+import { BITS_MAX, SparseBits } from "../ipam/sparse-bits.js";
+
+interface SubnetBits {
+  readonly prefix: Prefix;
+  /** Offsets that are used, resting or reserved. */
+  readonly taken: SparseBits;
+}
+
+export class NetworkIndex {
+  readonly endpoints = new Map<string, Endpoint>();
+  readonly resting = new Map<string, Quarantine>();
+  /** Endpoints by node. */
+  readonly nodes = new Map<string, number>();
+  readonly #holders = new Map<string, string>();
+  readonly #macs = new Map<string, string>();
+  readonly #subnets = new Map<string, SubnetBits>();
+  readonly #reserved = new Set<string>();
+
+  constructor(network: Network) {
+    for (const subnet of network.subnets) {
+      const prefix = parsePrefix(subnet.cidr);
+      assert(prefix !== undefined, "a stored subnet is a prefix");
+      this.#subnets.set(subnet.cidr, { prefix, taken: new SparseBits() });
+      for (const address of edgesOf(prefix)) this.#reserve(formatIp(address));
+      this.#reserve(subnet.gateway);
+    }
+    for (const config of network.spec?.ipam ?? []) {
+      for (const address of Object.values(config.auxAddresses)) this.#reserve(address);
+    }
+  }
+
+  subnets(): Iterable<Prefix> {
+    return [...this.#subnets.values()].map((subnet) => subnet.prefix);
+  }
+
+  isReserved(address: string): boolean {
+    return this.#reserved.has(address);
+  }
+
+  holder(address: string): string | undefined {
+    return this.#holders.get(address);
+  }
+
+  macHolder(mac: string): string | undefined {
+    return this.#macs.get(mac);
+  }
+
+  addEndpoint(endpoint: Endpoint): void {
+    this.endpoints.set(endpoint.id, endpoint);
+    this.nodes.set(endpoint.nodeId, (this.nodes.get(endpoint.nodeId) ?? 0) + 1);
+    this.#macs.set(endpoint.mac, endpoint.id);
+    for (const address of addressesOf(endpoint)) {
+      this.#holders.set(address, endpoint.id);
+      this.#mark(address, true);
+    }
+  }
+
+  removeEndpoint(endpoint: Endpoint): void {
+    this.endpoints.delete(endpoint.id);
+    const left = (this.nodes.get(endpoint.nodeId) ?? 0) - 1;
+    if (left > 0) this.nodes.set(endpoint.nodeId, left);
+    else this.nodes.delete(endpoint.nodeId);
+    this.#macs.delete(endpoint.mac);
+    for (const address of addressesOf(endpoint)) {
+      this.#holders.delete(address);
+      this.#mark(address, false);
+    }
+  }
+
+  addResting(quarantine: Quarantine): void {
+    this.resting.set(quarantine.id, quarantine);
+    this.#mark(quarantine.address, true);
+  }
+
+  removeResting(quarantine: Quarantine): void {
+    this.resting.delete(quarantine.id);
+    this.#mark(quarantine.address, false);
+  }
+
+  lowestFree(cidr: string, first: bigint, last: bigint): string | undefined {
+    const subnet = this.#subnets.get(cidr);
+    if (subnet === undefined || first >= BigInt(BITS_MAX)) return undefined;
+    const end = last < BigInt(BITS_MAX) ? Number(last) : BITS_MAX - 1;
+    const offset = subnet.taken.lowestGap(Number(first), end);
+    return offset === undefined ? undefined : formatIp(addressAt(subnet.prefix, BigInt(offset)));
+  }
+
+  #reserve(address: string): void {
+    if (address === "") return;
+    this.#reserved.add(address);
+    this.#mark(address, true);
+  }
+
+  #mark(address: string, taken: boolean): void {
+    const ip = parseIp(address);
+    if (ip === undefined) return;
+    for (const subnet of this.#subnets.values()) {
+      if (!contains(subnet.prefix, ip)) continue;
+      const offset = ip.value - subnet.prefix.ip.value;
+      if (offset >= BigInt(BITS_MAX)) return;
+      if (taken) subnet.taken.add(Number(offset));
+      else subnet.taken.delete(Number(offset));
+    }
+  }
+}
+
+/** Without prefix length, in canonical text. */
+export function addressesOf(endpoint: Endpoint): readonly string[] {
+  return [endpoint.ipv4, endpoint.ipv6]
+    .filter((text) => text !== "")
+    .map((text) => text.slice(0, text.indexOf("/")));
+}
+
+// The network's own address (RFC 4291 section 2.6.1 makes it the routers' anycast address in IPv6) and,
+// in IPv4, the broadcast address.
+function edgesOf(prefix: Prefix): readonly Ip[] {
+  const network = networkOf(prefix);
+  if (prefix.ip.family === 6) return [network.ip];
+  return [network.ip, addressAt(network, sizeOf(network) - 1n)];
+}

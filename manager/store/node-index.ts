@@ -1,0 +1,53 @@
+// What is derived from the nodes: who has which Raft id, key and underlay address, and who manages.
+import { parseHostPort } from "../../common/address.js";
+import { type Node, Role } from "../../proto/gen/types.js";
+
+export class NodeIndex {
+  readonly byRaftId = new Map<number, string>();
+  /** The digest in hexadecimal. */
+  readonly byKeyDigest = new Map<string, string>();
+  readonly managers = new Map<string, Node>();
+  /** How many nodes name each address: several nodes may stand on one machine. */
+  readonly addresses = new Map<string, number>();
+
+  replace(before: Node | undefined, after: Node | undefined): void {
+    if (before !== undefined) this.#remove(before);
+    if (after !== undefined) this.#add(after);
+  }
+
+  #add(node: Node): void {
+    if (node.manager !== undefined) this.byRaftId.set(node.manager.raftId, node.id);
+    if (node.publicKeyDigest.length > 0) this.byKeyDigest.set(keyOf(node), node.id);
+    if (isManager(node)) this.managers.set(node.id, node);
+    for (const address of underlayAddressesOf(node)) {
+      this.addresses.set(address, (this.addresses.get(address) ?? 0) + 1);
+    }
+  }
+
+  #remove(node: Node): void {
+    if (node.manager !== undefined) this.byRaftId.delete(node.manager.raftId);
+    if (node.publicKeyDigest.length > 0) this.byKeyDigest.delete(keyOf(node));
+    this.managers.delete(node.id);
+    for (const address of underlayAddressesOf(node)) {
+      const left = (this.addresses.get(address) ?? 0) - 1;
+      if (left > 0) this.addresses.set(address, left);
+      else this.addresses.delete(address);
+    }
+  }
+}
+
+/** Whether the node is, or is wanted as, a manager. */
+export function isManager(node: Node): boolean {
+  const wanted = node.spec?.role === Role.MANAGER;
+  return wanted || node.role === Role.MANAGER || node.manager !== undefined;
+}
+
+export function keyOf(node: Node): string {
+  return Buffer.from(node.publicKeyDigest).toString("hex");
+}
+
+/** Each once, without port. */
+export function underlayAddressesOf(node: Node): readonly string[] {
+  const manager = parseHostPort(node.manager?.addr ?? "", 1)?.host ?? "";
+  return [...new Set([node.addr, node.dataPathAddr, manager])].filter((text) => text !== "");
+}
