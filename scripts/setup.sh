@@ -36,6 +36,9 @@ apt_install() {
   DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null
 }
 
+# Where this machine's packages come from, in either of apt's two forms; one of the files is always missing.
+apt_sources() { cat /etc/apt/sources.list /etc/apt/sources.list.d/*.sources 2>/dev/null || true; }
+
 node_is_new_enough() {
   command -v node >/dev/null || return 1
   node -e '
