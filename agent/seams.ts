@@ -296,3 +296,87 @@ export interface Pinger {
 }
 
 export type { NodeUpdate, ProbeResult };
+
+// ---- What the node keeps of itself ---------------------------------------------------------------
+
+/** PEM: PKCS #8 key, certificate chain (leaf first), the swarm's root. */
+export interface NodeIdentity {
+  readonly key: Uint8Array;
+  readonly certificate: Uint8Array;
+  readonly root: Uint8Array;
+}
+
+/** node.json. `role` is what the certificate says; addresses are "host:port" but for `dataPathAddr`. */
+export interface NodeRecord {
+  readonly nodeId: string;
+  readonly clusterId: string;
+  readonly role: "manager" | "worker";
+  readonly listenAddr: string;
+  readonly advertiseAddr: string;
+  readonly dataPathAddr: string;
+  readonly dataPathPort: number;
+  readonly managers: readonly { readonly nodeId: string; readonly addr: string }[];
+}
+
+/** Whole and durable, or unchanged. `load` throws Fault STATE_DAMAGED rather than guess. */
+export interface NodeDisk {
+  load(): Promise<NodeRecord | undefined>;
+  save(record: NodeRecord): Promise<void>;
+  clear(): Promise<void>;
+}
+export interface IdentityDisk {
+  load(): Promise<NodeIdentity | undefined>;
+  save(identity: NodeIdentity): Promise<void>;
+  clear(): Promise<void>;
+}
+
+// ---- Certificates --------------------------------------------------------------------------------
+
+/** A new key (PKCS #8 PEM) with a certificate request (PKCS #10 DER) that it signed. */
+export interface KeyAndRequest {
+  readonly key: Uint8Array;
+  readonly csr: Uint8Array;
+}
+export interface Issued {
+  readonly nodeId: string;
+  readonly clusterId: string;
+  readonly role: Role;
+  readonly certificate: Uint8Array;
+  readonly root: Uint8Array;
+  readonly dataPathPort: number;
+}
+
+/** The swarm's certificate authority, asked at one manager's address. Faults name address and cause. */
+export interface CertificateDoor {
+  newKey(): Promise<KeyAndRequest>;
+  /** Proves the manager by the token's digest before the token is sent. Takes at most `dialMs` + one request. */
+  join(
+    addr: string,
+    token: string,
+    csr: Uint8Array,
+    about: { readonly availability: Availability; readonly hostname: string; readonly remoteAddr: string },
+    signal: AbortSignal,
+  ): Promise<Issued | Refusal>;
+  /** A new certificate for the same key, with the role that the swarm wants of this node now. */
+  renew(addr: string, identity: NodeIdentity, signal: AbortSignal): Promise<Issued | Refusal>;
+}
+
+// ---- The manager process beside this agent -------------------------------------------------------
+
+export interface ManagerHost {
+  /** Starts it unless it runs (it outlives the agent); resolves when it answers. Again is no error. */
+  start(): Promise<void>;
+  /** Resolves when it is gone. */
+  stop(): Promise<void>;
+  /** Stops it and erases all it keeps. */
+  wipe(): Promise<void>;
+  /** Whether it is meant to run. When it dies meanwhile, it is started again. */
+  readonly started: boolean;
+  /** The client of its Control service; only sensible while started. */
+  control(): ControlClient;
+  init(request: InitRequest): Promise<import("../proto/gen/admin.js").InitResponse | Refusal>;
+  join(request: import("../proto/gen/admin.js").JoinGroupRequest): Promise<AdminStatus | Refusal>;
+  setIdentity(identity: NodeIdentity): Promise<AdminStatus | Refusal>;
+  status(): Promise<AdminStatus | Refusal>;
+  leave(force: boolean): Promise<AdminStatus | Refusal>;
+}
