@@ -18,7 +18,7 @@ export interface CertificateFacts extends PeerIdentity {
   readonly notBeforeMs: number;
   readonly notAfterMs: number;
   /** SHA-256 of the public key's SPKI DER: `Node.public_key_digest`. */
-  readonly publicKeyDigest: Uint8Array;
+  readonly publicKeyDigest: Buffer;
 }
 
 export function roleName(role: Role): string {
@@ -70,12 +70,12 @@ export function keyFits(certificate: Uint8Array, privateKeyPem: Uint8Array): boo
 }
 
 /** A new node key: ECDSA P-256, PKCS #8 PEM. */
-export function newNodeKey(): Uint8Array {
+export function newNodeKey(): Buffer {
   const { privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
   return Buffer.from(privateKey.export({ type: "pkcs8", format: "pem" }) as string);
 }
 
-export function spkiDigest(spkiDer: Uint8Array): Uint8Array {
+export function spkiDigest(spkiDer: Uint8Array): Buffer {
   return createHash("sha256").update(spkiDer).digest();
 }
 

@@ -11,14 +11,14 @@ export const ECDSA_SHA256 = { name: "ECDSA", hash: "SHA-256" } as const;
 x509.cryptoProvider.set(webcrypto as unknown as Parameters<typeof x509.cryptoProvider.set>[0]);
 
 /** DER of a request for this key (PKCS #8 PEM, P-256). */
-export async function createCsr(privateKeyPem: Uint8Array): Promise<Uint8Array> {
+export async function createCsr(privateKeyPem: Uint8Array): Promise<Buffer> {
   const keys = await importKeyPair(privateKeyPem);
   const request = await x509.Pkcs10CertificateRequestGenerator.create({
     name: "",
     keys,
     signingAlgorithm: ECDSA_SHA256,
   });
-  return new Uint8Array(request.rawData);
+  return Buffer.from(request.rawData);
 }
 
 /** Both halves of a P-256 key, for signing with WebCrypto. */

@@ -47,7 +47,7 @@ export function sameSecret(a: string, b: string): boolean {
 }
 
 /** SHA-256 of a certificate given as PEM (the first in the text) or DER. */
-export function rootDigestOf(certificate: Uint8Array): Uint8Array {
+export function rootDigestOf(certificate: Uint8Array): Buffer {
   const { raw } = new X509Certificate(Buffer.from(certificate));
   return createHash("sha256").update(raw).digest();
 }

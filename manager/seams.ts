@@ -1,14 +1,45 @@
 // What the manager's loops reach the outside through, and what its parts promise each other. Each seam
 // has a real implementation in a shell folder, a twin in test/fakes, and one suite that runs on both.
+import type { PeerIdentity } from "../common/certificates.js";
+import type { Refusal } from "../common/fault.js";
 import type { Topic } from "../common/watch.js";
+import type { IssueCertificateRequest, IssueCertificateResponse } from "../proto/gen/ca.js";
+import type {
+  CreateNetworkRequest,
+  Empty,
+  ListEndpointsRequest,
+  ListEndpointsResponse,
+  ListNetworksResponse,
+  ListNodesResponse,
+  ProbeRequest,
+  ProbeResult,
+  RemoveNodeRequest,
+  RemoveRequest,
+  SwarmEvent,
+  UpdateClusterRequest,
+  UpdateNodeRequest,
+} from "../proto/gen/control.js";
+import type {
+  AgentMessage,
+  AttachRequest,
+  AttachResponse,
+  DetachRequest,
+  FindNetworkRequest,
+  ManagerMessage,
+} from "../proto/gen/dispatcher.js";
 import type {
   ConfChange,
   Entry,
   HardState,
+  RaftJoinRequest,
+  RaftJoinResponse,
+  RaftLeaveRequest,
+  RaftLeaveResponse,
   RaftMember,
   RaftMessage,
   RaftSnapshot,
 } from "../proto/gen/raft.js";
+import type { Cluster, Network, Node, Role } from "../proto/gen/types.js";
 
 /** What the disk holds, as read at start. `entries` follow the snapshot without a gap. */
 export interface StoredLog {
@@ -81,4 +112,97 @@ export interface Consensus<Outcome> {
   /** Whether each member answered within the last election timeout. Leader only; self is reachable. */
   reachable(raftId: number): boolean;
   close(): Promise<void>;
+}
+
+// ---- Services: what the gRPC shells call, and what a follower calls on the leader ----------------
+
+/** Who asks, as TLS has proven it. */
+export interface Caller {
+  /** undefined: no certificate of this swarm, or the node's own agent on the unix socket. */
+  readonly peer: PeerIdentity | undefined;
+  /** On the node's own socket, which only its agent can open. */
+  readonly local: boolean;
+  /** Sent on by a manager that does not lead; not to be sent on again. */
+  readonly forwarded: boolean;
+  /** Address of the other end without port; empty on the unix socket. */
+  readonly remoteAddr: string;
+  /** Aborted when the caller has gone. */
+  readonly signal: AbortSignal;
+}
+
+export type Unary<Request, Response> = (
+  request: Request,
+  caller: Caller,
+) => Promise<Response | Refusal>;
+
+/** proto/control.proto, the calls with one answer. */
+export interface ControlCalls {
+  readonly getCluster: Unary<Empty, Cluster>;
+  readonly updateCluster: Unary<UpdateClusterRequest, Cluster>;
+  readonly listNodes: Unary<Empty, ListNodesResponse>;
+  readonly updateNode: Unary<UpdateNodeRequest, Node>;
+  readonly removeNode: Unary<RemoveNodeRequest, Empty>;
+  readonly listNetworks: Unary<Empty, ListNetworksResponse>;
+  readonly createNetwork: Unary<CreateNetworkRequest, Network>;
+  readonly removeNetwork: Unary<RemoveRequest, Empty>;
+  readonly listEndpoints: Unary<ListEndpointsRequest, ListEndpointsResponse>;
+}
+export interface ControlApi extends ControlCalls {
+  watchEvents(caller: Caller): AsyncIterable<SwarmEvent>;
+  /** Throws Refused. */
+  probeNetwork(request: ProbeRequest, caller: Caller): AsyncIterable<ProbeResult>;
+}
+
+/** proto/dispatcher.proto. All throw NotLeader (a Refused) on a manager that does not lead. */
+export interface DispatcherApi {
+  /** Runs one session until it ends; throws Refused to end it with a reason. */
+  session(
+    caller: Caller,
+    incoming: AsyncIterable<AgentMessage>,
+    send: (message: ManagerMessage) => Promise<void>,
+  ): Promise<void>;
+  readonly attach: Unary<AttachRequest, AttachResponse>;
+  readonly detach: Unary<DetachRequest, Empty>;
+  readonly findNetwork: Unary<FindNetworkRequest, Network>;
+  readonly leave: Unary<Empty, Empty>;
+}
+
+export interface AuthorityApi {
+  readonly issueCertificate: Unary<IssueCertificateRequest, IssueCertificateResponse>;
+}
+
+/** proto/raft.proto without Step. */
+export interface MembershipApi {
+  readonly join: Unary<RaftJoinRequest, RaftJoinResponse>;
+  readonly leave: Unary<RaftLeaveRequest, RaftLeaveResponse>;
+}
+
+/** The services of another manager. Calls throw Fault RPC_* when it cannot be reached (common/grpc/call.ts). */
+export interface LeaderLink {
+  readonly control: ControlCalls & Pick<ControlApi, "probeNetwork">;
+  readonly authority: AuthorityApi;
+  readonly membership: MembershipApi;
+}
+
+/** Signs certificates (manager/certs). Requests that it cannot accept are Refusals. */
+export interface CertificateSigner {
+  checkCsr(csr: Uint8Array): Promise<CheckedCsr | Refusal>;
+  /** PEM. */
+  issue(
+    root: { readonly certificate: Buffer; readonly privateKey: Buffer },
+    csr: CheckedCsr,
+    wish: LeafWish,
+  ): Promise<Buffer>;
+}
+/** A signing request whose self-signature holds. */
+export interface CheckedCsr {
+  readonly der: Uint8Array;
+  /** SHA-256 of its SPKI. */
+  readonly publicKeyDigest: Buffer;
+}
+export interface LeafWish {
+  readonly nodeId: string;
+  readonly role: Role;
+  readonly clusterId: string;
+  readonly lifeMs: number;
 }

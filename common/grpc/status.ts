@@ -5,7 +5,9 @@ import { Fault, type Refusal, type RefusalCode, Refused, refuse } from "../fault
 
 /** Trailer that marks a status as a Refusal of ours. */
 export const REFUSAL_MARK = "skein-refusal";
-/** Trailer of a manager that does not lead: where the one is that does. Absent if it knows none. */
+/** Trailer of every refusal by a manager that does not lead. */
+const NOT_LEADER = "skein-not-leader";
+/** Trailer beside it: where the one is that does. Absent if it knows none. */
 export const LEADER_ADDR = "skein-leader";
 
 const STATUS_OF: Readonly<Record<RefusalCode, status>> = {
@@ -50,6 +52,11 @@ export function redirectOf(error: unknown): string | undefined {
   return typeof addr === "string" && addr !== "" ? addr : undefined;
 }
 
+/** Whether the refusal says no more than that another manager has to be asked. */
+export function isNotLeader(error: Pick<ServiceError, "metadata">): boolean {
+  return (error.metadata?.get(NOT_LEADER).length ?? 0) > 0;
+}
+
 /** Thrown by a service that only the leader serves. */
 export class NotLeader extends Refused {
   constructor(readonly leaderAddr: string | undefined) {
@@ -58,6 +65,7 @@ export class NotLeader extends Refused {
 
   metadata(): Metadata {
     const metadata = marked(this.refusal).metadata;
+    metadata.set(NOT_LEADER, "1");
     if (this.leaderAddr) metadata.set(LEADER_ADDR, this.leaderAddr);
     return metadata;
   }

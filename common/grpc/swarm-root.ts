@@ -20,7 +20,7 @@ export async function verifySwarmRoot(
   addr: string,
   tokenDigest: Uint8Array,
   timeoutMs: number,
-): Promise<Uint8Array | Refusal> {
+): Promise<Buffer | Refusal> {
   const target = parseHostPort(addr, MANAGER_PORT);
   if (!target) return refuse("invalid-argument", `invalid remote address ${JSON.stringify(addr)}`);
   const shown = formatHostPort(target);

@@ -1,6 +1,5 @@
 // Who may be whom. A node that shows a certificate of this swarm stays the node it is, with the role
 // the store gives it now; one that knows a join secret becomes a new node; nobody else gets anything.
-import type { PeerIdentity } from "../../common/certificates.js";
 import { isRefusal, type Refusal, refuse } from "../../common/fault.js";
 import { parseJoinToken, sameSecret } from "../../common/join-token.js";
 import { type Cluster, type Node, Role } from "../../proto/gen/types.js";
@@ -19,8 +18,7 @@ export interface IssueQuestion {
   /** SHA-256 of this swarm's root certificate. */
   readonly rootDigest: Uint8Array;
   /** Who asks, by certificate; for a forwarded request the node that the follower authenticated. */
-  readonly caller: PeerIdentity | undefined;
-  readonly publicKeyDigest: Uint8Array;
+  readonly callerNodeId: string | undefined;
 }
 
 export function decideIssue(
@@ -30,17 +28,17 @@ export function decideIssue(
 ): IssueDecision | Refusal {
   // A token is an explicit wish to join anew, also by a machine that still holds an old certificate.
   if (question.token !== "") return byToken(cluster, question);
-  const { caller } = question;
-  if (!caller)
+  const { callerNodeId } = question;
+  if (callerNodeId === undefined)
     return refuse("permission-denied", "a valid join token is necessary to join this cluster");
-  const node = findNode(caller.nodeId);
-  if (cluster.removedNodes.includes(caller.nodeId) || !node) {
-    return refuse("permission-denied", `node ${caller.nodeId} was removed from the swarm`);
+  const node = findNode(callerNodeId);
+  if (cluster.removedNodes.includes(callerNodeId) || !node) {
+    return refuse("permission-denied", `node ${callerNodeId} was removed from the swarm`);
   }
   // A promoted node needs the new role in its certificate before it can be a manager; a demoted one
-  // keeps the manager's until it has left the Raft group (then `role` itself says worker).
-  const role = node.spec?.role === Role.MANAGER ? Role.MANAGER : node.role;
-  return { kind: "renew", nodeId: node.id, role };
+  // keeps the manager's for as long as it has a seat in the Raft group.
+  const manages = node.spec?.role === Role.MANAGER || node.manager !== undefined;
+  return { kind: "renew", nodeId: node.id, role: manages ? Role.MANAGER : Role.WORKER };
 }
 
 function byToken(cluster: Cluster, question: IssueQuestion): IssueDecision | Refusal {

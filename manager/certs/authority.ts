@@ -3,10 +3,12 @@
 import "reflect-metadata";
 import * as x509 from "@peculiar/x509";
 import { BACKDATE_MS, roleName, spkiDigest } from "../../common/certificates.js";
+import type { Clock } from "../../common/clock.js";
 import { ECDSA_SHA256, importKeyPair } from "../../common/csr.js";
 import { type Refusal, refuse } from "../../common/fault.js";
 import type { Random } from "../../common/random.js";
 import { Role } from "../../proto/gen/types.js";
+import type { CertificateSigner, CheckedCsr, LeafWish } from "../seams.js";
 
 /** Largest signing request that is looked at; one of P-256 has about 200 bytes. */
 const CSR_BYTES_MAX = 4096;
@@ -19,26 +21,13 @@ const SERVER_AUTH = "1.3.6.1.5.5.7.3.1";
 const CLIENT_AUTH = "1.3.6.1.5.5.7.3.2";
 
 export interface RootCa {
-  readonly certificate: Uint8Array;
-  readonly privateKey: Uint8Array;
-}
-
-/** A request whose self-signature holds. */
-export interface CheckedCsr {
-  readonly publicKey: x509.PublicKey;
-  readonly publicKeyDigest: Uint8Array;
-}
-
-export interface LeafWish {
-  readonly nodeId: string;
-  readonly role: Role;
-  readonly clusterId: string;
-  readonly lifeMs: number;
+  readonly certificate: Buffer;
+  readonly privateKey: Buffer;
 }
 
 /** A self-signed root for the key given (PKCS #8 PEM, P-256). */
 export async function createRoot(
-  privateKey: Uint8Array,
+  privateKey: Buffer,
   nowMs: number,
   random: Random,
 ): Promise<RootCa> {
@@ -75,7 +64,7 @@ export async function checkCsr(csr: Uint8Array): Promise<CheckedCsr | Refusal> {
     }
     if (!(await request.verify())) return invalid("its signature does not verify");
     const { publicKey } = request;
-    return { publicKey, publicKeyDigest: spkiDigest(new Uint8Array(publicKey.rawData)) };
+    return { der: csr, publicKeyDigest: spkiDigest(new Uint8Array(publicKey.rawData)) };
   } catch {
     return invalid("it cannot be read");
   }
@@ -88,7 +77,7 @@ export async function issueLeaf(
   wish: LeafWish,
   nowMs: number,
   random: Random,
-): Promise<Uint8Array> {
+): Promise<Buffer> {
   const issuer = new x509.X509Certificate(Buffer.from(root.certificate).toString());
   const { privateKey } = await importKeyPair(root.privateKey);
   const usages = wish.role === Role.MANAGER ? [SERVER_AUTH, CLIENT_AUTH] : [CLIENT_AUTH];
@@ -99,7 +88,7 @@ export async function issueLeaf(
     issuer: issuer.subjectName.toJSON(),
     notBefore: new Date(nowMs - BACKDATE_MS),
     notAfter: new Date(Math.min(nowMs + wish.lifeMs, issuer.notAfter.getTime())),
-    publicKey: csr.publicKey,
+    publicKey: new x509.Pkcs10CertificateRequest(Uint8Array.from(csr.der)).publicKey,
     signingKey: privateKey,
     signingAlgorithm: ECDSA_SHA256,
     extensions: [
@@ -115,12 +104,19 @@ export async function issueLeaf(
   return pem(certificate);
 }
 
+export function certificateSigner(clock: Clock, random: Random): CertificateSigner {
+  return {
+    checkCsr,
+    issue: (root, csr, wish) => issueLeaf(root, csr, wish, clock.nowMs(), random),
+  };
+}
+
 /** DER of the root's subject and public key: what Docker's TLSInfo shows. */
-export function issuerInfo(rootCert: Uint8Array): { subject: Uint8Array; publicKey: Uint8Array } {
+export function issuerInfo(rootCert: Uint8Array): { subject: Buffer; publicKey: Buffer } {
   const root = new x509.X509Certificate(Buffer.from(rootCert).toString());
   return {
-    subject: new Uint8Array(root.subjectName.toArrayBuffer()),
-    publicKey: new Uint8Array(root.publicKey.rawData),
+    subject: Buffer.from(root.subjectName.toArrayBuffer()),
+    publicKey: Buffer.from(root.publicKey.rawData),
   };
 }
 
@@ -131,6 +127,6 @@ function serial(random: Random): string {
   return Buffer.from(bytes).toString("hex");
 }
 
-function pem(certificate: x509.X509Certificate): Uint8Array {
+function pem(certificate: x509.X509Certificate): Buffer {
   return Buffer.from(`${certificate.toString("pem")}\n`);
 }

@@ -1,0 +1,167 @@
+// Turns the services' functions into gRPC handlers, and opens servers. Decides nothing.
+import { chmod, rm } from "node:fs/promises";
+import {
+  type handleServerStreamingCall,
+  type handleUnaryCall,
+  type Metadata,
+  type Server,
+  ServerCredentials,
+  type ServerUnaryCall,
+  type StatusObject,
+} from "@grpc/grpc-js";
+import { Fault, isRefusal, messageOf, Refused } from "../../common/fault.js";
+import { peerIdentity } from "../../common/grpc/peer-identity.js";
+import { statusOf } from "../../common/grpc/status.js";
+import type { Logger } from "../../common/log.js";
+import { Role } from "../../proto/gen/types.js";
+import type { Caller, Unary } from "../seams.js";
+
+/** Metadata key of a request that a manager sends on. Believed only from a manager. */
+export const FORWARDED = "skein-forwarded";
+
+export interface ServeContext {
+  /** Whether this is the node's own unix socket. */
+  readonly local: boolean;
+  readonly log: Logger;
+}
+
+/** What every kind of server call has. */
+type AnyCall = Pick<
+  ServerUnaryCall<unknown, unknown>,
+  "getAuthContext" | "getPeer" | "metadata"
+> & {
+  once(event: "cancelled", listener: () => void): unknown;
+};
+
+/** What every kind of server call that sends a stream has. */
+interface Sending<Response> {
+  write(message: Response): boolean;
+  once(event: "drain", listener: () => void): unknown;
+  off(event: "drain", listener: () => void): unknown;
+}
+
+export function callerOf(call: AnyCall, context: ServeContext): Caller {
+  const gone = new AbortController();
+  call.once("cancelled", () => gone.abort(new Fault("CALLER_GONE")));
+  const peer = context.local ? undefined : peerIdentity(call);
+  return {
+    peer,
+    local: context.local,
+    forwarded: peer?.role === Role.MANAGER && isForwarded(call.metadata),
+    remoteAddr: hostOf(call.getPeer()),
+    signal: gone.signal,
+  };
+}
+
+export function unary<Request, Response>(
+  context: ServeContext,
+  run: Unary<Request, Response>,
+): handleUnaryCall<Request, Response> {
+  return (call, callback) => {
+    const caller = callerOf(call, context);
+    run(call.request, caller)
+      .then((result) => {
+        if (isRefusal(result)) throw new Refused(result);
+        callback(null, result);
+      })
+      .catch((error: unknown) => callback(answer(error, context.log)));
+  };
+}
+
+export function serverStream<Request, Response>(
+  context: ServeContext,
+  run: (request: Request, caller: Caller) => AsyncIterable<Response>,
+): handleServerStreamingCall<Request, Response> {
+  return (call) => {
+    const caller = callerOf(call, context);
+    const send = async () => {
+      for await (const message of run(call.request, caller)) {
+        if (caller.signal.aborted) return;
+        await writeTo(call, message, caller.signal);
+      }
+      call.end();
+    };
+    send().catch((error: unknown) => {
+      if (!caller.signal.aborted) call.emit("error", answer(error, context.log));
+    });
+  };
+}
+
+/** Resolves when the stream can take more; rejects when the caller has gone. */
+export async function writeTo<Response>(
+  call: Sending<Response>,
+  message: Response,
+  signal: AbortSignal,
+): Promise<void> {
+  signal.throwIfAborted();
+  if (call.write(message)) return;
+  await new Promise<void>((resolve, reject) => {
+    const onAbort = () => {
+      call.off("drain", onDrain);
+      reject(signal.reason);
+    };
+    const onDrain = () => {
+      signal.removeEventListener("abort", onAbort);
+      resolve();
+    };
+    call.once("drain", onDrain);
+    signal.addEventListener("abort", onAbort, { once: true });
+  });
+}
+
+/** The status of whatever a handler threw; what is not a Refusal is logged here, once. */
+export function answer(error: unknown, log: Logger): Partial<StatusObject> {
+  if (!(error instanceof Refused) && !(error instanceof Fault && error.code === "CALLER_GONE")) {
+    const stack = error instanceof Error ? error.stack : undefined;
+    log.error({ err: messageOf(error), stack }, "request failed");
+  }
+  return statusOf(error);
+}
+
+/** Binds a TCP address ("0.0.0.0:2377"). Refused names address and cause. */
+export async function listenTcp(
+  server: Server,
+  addr: string,
+  credentials: ServerCredentials,
+): Promise<number> {
+  try {
+    return await bind(server, addr, credentials);
+  } catch (error) {
+    throw new Fault("LISTEN", { addr, why: bindWords(messageOf(error)) }, error);
+  }
+}
+
+/** A socket file only its owner can open; a file left by a process that died is replaced. */
+export async function listenUnix(server: Server, path: string): Promise<void> {
+  await rm(path, { force: true });
+  try {
+    await bind(server, `unix:${path}`, ServerCredentials.createInsecure());
+    await chmod(path, 0o600);
+  } catch (error) {
+    throw new Fault("LISTEN", { addr: path, why: bindWords(messageOf(error)) }, error);
+  }
+}
+
+function bind(server: Server, addr: string, credentials: ServerCredentials): Promise<number> {
+  return new Promise((resolve, reject) => {
+    server.bindAsync(addr, credentials, (error, port) => (error ? reject(error) : resolve(port)));
+  });
+}
+
+/** bind(2)'s reasons in the words that Docker prints. */
+function bindWords(message: string): string {
+  if (message.includes("EADDRINUSE")) return "bind: address already in use";
+  if (message.includes("EACCES")) return "bind: permission denied";
+  if (message.includes("EADDRNOTAVAIL")) return "bind: cannot assign requested address";
+  return message;
+}
+
+function isForwarded(metadata: Metadata): boolean {
+  return metadata.get(FORWARDED).length > 0;
+}
+
+/** "10.0.0.1:1234" and "[::1]:1234" without the port; a unix socket has none. */
+function hostOf(peer: string): string {
+  const host = /^\[?(.*?)\]?:\d+$/.exec(peer)?.[1] ?? "";
+  return host.replace(/^::ffff:/, "");
+}
