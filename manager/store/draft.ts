@@ -138,8 +138,8 @@ export class TablesDraft implements Draft {
   macHolder(networkId: string, mac: string) {
     return this.tables.macHolder(networkId, mac);
   }
-  lowestFreeAddress(networkId: string, cidr: string, first: bigint, last: bigint) {
-    return this.tables.lowestFreeAddress(networkId, cidr, first, last);
+  lowestFreeAddress(networkId: string, cidr: string) {
+    return this.tables.lowestFreeAddress(networkId, cidr);
   }
   isReserved(networkId: string, address: string) {
     return this.tables.isReserved(networkId, address);

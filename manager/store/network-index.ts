@@ -16,10 +16,15 @@ import type { Endpoint, Network, Quarantine } from "../../proto/gen/types.js";
 import { BITS_MAX, SparseBits } from "../ipam/sparse-bits.js";
 
 interface SubnetBits {
-  readonly prefix: Prefix;
-  /** Offsets that are used, resting or reserved. */
+  /** The part that addresses are chosen from: the IP range if there is one, else the whole subnet. */
+  readonly window: Prefix;
+  /** Offsets in the window that are used, resting or reserved. */
   readonly taken: SparseBits;
 }
+
+// Choice: the first address of a range looks like a network's own to people and to some tools, so it is
+// not chosen where the range is large enough to do without; who asks for it by name gets it.
+const SKIP_FIRST_OF_RANGE_MIN = 4n;
 
 export class NetworkIndex {
   readonly endpoints = new Map<string, Endpoint>();
@@ -34,18 +39,17 @@ export class NetworkIndex {
   constructor(network: Network) {
     for (const subnet of network.subnets) {
       const prefix = parsePrefix(subnet.cidr);
-      assert(prefix !== undefined, "a stored subnet is a prefix");
-      this.#subnets.set(subnet.cidr, { prefix, taken: new SparseBits() });
+      const window = parsePrefix(subnet.ipRange === "" ? subnet.cidr : subnet.ipRange);
+      assert(prefix !== undefined && window !== undefined, "a stored subnet is a prefix");
+      const taken = new SparseBits();
+      this.#subnets.set(subnet.cidr, { window, taken });
+      if (sizeOf(window) >= SKIP_FIRST_OF_RANGE_MIN) taken.add(0);
       for (const address of edgesOf(prefix)) this.#reserve(formatIp(address));
       this.#reserve(subnet.gateway);
     }
     for (const config of network.spec?.ipam ?? []) {
       for (const address of Object.values(config.auxAddresses)) this.#reserve(address);
     }
-  }
-
-  subnets(): Iterable<Prefix> {
-    return [...this.#subnets.values()].map((subnet) => subnet.prefix);
   }
 
   isReserved(address: string): boolean {
@@ -92,12 +96,13 @@ export class NetworkIndex {
     this.#mark(quarantine.address, false);
   }
 
-  lowestFree(cidr: string, first: bigint, last: bigint): string | undefined {
+  lowestFree(cidr: string): string | undefined {
     const subnet = this.#subnets.get(cidr);
-    if (subnet === undefined || first >= BigInt(BITS_MAX)) return undefined;
-    const end = last < BigInt(BITS_MAX) ? Number(last) : BITS_MAX - 1;
-    const offset = subnet.taken.lowestGap(Number(first), end);
-    return offset === undefined ? undefined : formatIp(addressAt(subnet.prefix, BigInt(offset)));
+    if (subnet === undefined) return undefined;
+    const size = sizeOf(subnet.window);
+    const last = size < BigInt(BITS_MAX) ? Number(size) - 1 : BITS_MAX - 1;
+    const offset = subnet.taken.lowestGap(0, last);
+    return offset === undefined ? undefined : formatIp(addressAt(subnet.window, BigInt(offset)));
   }
 
   #reserve(address: string): void {
@@ -109,12 +114,12 @@ export class NetworkIndex {
   #mark(address: string, taken: boolean): void {
     const ip = parseIp(address);
     if (ip === undefined) return;
-    for (const subnet of this.#subnets.values()) {
-      if (!contains(subnet.prefix, ip)) continue;
-      const offset = ip.value - subnet.prefix.ip.value;
+    for (const { window, taken: bits } of this.#subnets.values()) {
+      if (!contains(window, ip)) continue;
+      const offset = ip.value - window.ip.value;
       if (offset >= BigInt(BITS_MAX)) return;
-      if (taken) subnet.taken.add(Number(offset));
-      else subnet.taken.delete(Number(offset));
+      if (taken) bits.add(Number(offset));
+      else bits.delete(Number(offset));
     }
   }
 }

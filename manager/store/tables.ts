@@ -200,8 +200,8 @@ export class Tables implements StoreView {
   macHolder(networkId: string, mac: string): Endpoint | undefined {
     return this.endpoint(this.#networkIndexes.get(networkId)?.macHolder(mac) ?? "");
   }
-  lowestFreeAddress(id: string, cidr: string, first: bigint, last: bigint): string | undefined {
-    return this.#networkIndexes.get(id)?.lowestFree(cidr, first, last);
+  lowestFreeAddress(networkId: string, cidr: string): string | undefined {
+    return this.#networkIndexes.get(networkId)?.lowestFree(cidr);
   }
   isReserved(networkId: string, address: string): boolean {
     return this.#networkIndexes.get(networkId)?.isReserved(address) ?? false;

@@ -46,15 +46,10 @@ export interface StoreView {
   addressHolder(networkId: string, address: string): Endpoint | undefined;
   macHolder(networkId: string, mac: string): Endpoint | undefined;
   /**
-   * The lowest address of the subnet from offset `first` to `last` that is not used, resting or reserved.
-   * Only the first 2^24 addresses of a subnet are looked at: no network here is that large.
+   * The lowest address of the subnet, or of its IP range, that is not used, resting or reserved. Only
+   * the first 2^24 addresses are looked at: no network here is that large.
    */
-  lowestFreeAddress(
-    networkId: string,
-    cidr: string,
-    first: bigint,
-    last: bigint,
-  ): string | undefined;
+  lowestFreeAddress(networkId: string, cidr: string): string | undefined;
   /** Whether an address belongs to the network itself (network, broadcast, gateway, auxiliary). */
   isReserved(networkId: string, address: string): boolean;
   quarantined(id: string): Quarantine | undefined;

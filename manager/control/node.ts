@@ -1,0 +1,98 @@
+// What a person does to a node: change what is wanted of it, or take it out of the swarm.
+import { type Refusal, refuse } from "../../common/fault.js";
+import type { RemoveNodeRequest, UpdateNodeRequest } from "../../proto/gen/control.js";
+import { Availability, type Node, type NodeSpec, NodeState, Role } from "../../proto/gen/types.js";
+import { isManager } from "../store/node-index.js";
+import { versionOf } from "../store/objects.js";
+import type { Draft, StoreView } from "../store/view.js";
+import type { Context } from "./context.js";
+import { removeEndpoint } from "./endpoint.js";
+import { checkName } from "./names.js";
+
+// Choice: a removed node is unknown, and that alone refuses it; the list is for a node that comes back
+// to be told why. The oldest are forgotten.
+const REMOVED_NODES_MAX = 1_000;
+
+/** Whether the Raft group would still have a quorum of reachable members without this one. */
+export type KeepsQuorum = (withoutRaftId: number) => boolean;
+
+export function updateNode(
+  draft: Draft,
+  request: UpdateNodeRequest,
+  keepsQuorum: KeepsQuorum,
+): Node | Refusal {
+  const node = draft.node(request.id);
+  if (node === undefined) return refuse("not-found", `node ${request.id} not found`);
+  const { spec } = request;
+  if (spec === undefined) return refuse("invalid-argument", "a node needs a spec");
+  if (request.version !== versionOf(node)) {
+    return refuse("failed-precondition", "update out of sequence");
+  }
+  const refusal = checkSpec(spec) ?? checkDemotion(draft, node, spec, keepsQuorum);
+  if (refusal !== undefined) return refusal;
+  draft.update("node", { ...node, spec });
+  return draft.node(node.id) ?? node;
+}
+
+function checkSpec(spec: NodeSpec): Refusal | undefined {
+  if (![Role.WORKER, Role.MANAGER].includes(spec.role)) {
+    return refuse("invalid-argument", `invalid Role: "${spec.role}"`);
+  }
+  const known = [Availability.ACTIVE, Availability.PAUSE, Availability.DRAIN];
+  if (!known.includes(spec.availability)) {
+    return refuse("invalid-argument", `invalid Availability: "${spec.availability}"`);
+  }
+  return checkName("node name", spec.name);
+}
+
+function checkDemotion(
+  view: StoreView,
+  node: Node,
+  spec: NodeSpec,
+  keepsQuorum: KeepsQuorum,
+): Refusal | undefined {
+  if (node.spec?.role !== Role.MANAGER || spec.role === Role.MANAGER) return undefined;
+  const others = [...view.managers()].filter(
+    (other) => other.id !== node.id && other.spec?.role === Role.MANAGER && isMember(other),
+  );
+  if (others.length === 0) {
+    const sentence = "attempting to demote the last manager of the swarm";
+    return refuse("failed-precondition", sentence);
+  }
+  if (node.manager === undefined || keepsQuorum(node.manager.raftId)) return undefined;
+  const sentence = "can't remove member from the raft: this would result in a loss of quorum";
+  return refuse("failed-precondition", sentence);
+}
+
+function isMember(node: Node): boolean {
+  return node.manager !== undefined;
+}
+
+/** A node that is down, or any worker with `force`; its endpoints go with it. */
+export function removeNode(
+  draft: Draft,
+  request: RemoveNodeRequest,
+  ctx: Context,
+): Refusal | undefined {
+  const node = draft.node(request.id);
+  if (node === undefined) return refuse("not-found", `node ${request.id} not found`);
+  if (isManager(node)) {
+    return refuse(
+      "failed-precondition",
+      `node ${node.id} is a cluster manager and is a member of the raft cluster. It must be demoted to worker before removal`,
+    );
+  }
+  if (node.state === NodeState.READY && !request.force) {
+    return refuse("failed-precondition", `node ${node.id} is not down and can't be removed`);
+  }
+  for (const endpoint of [...draft.endpointsOf(node.id)]) {
+    removeEndpoint(draft, endpoint, ctx.nowMs);
+  }
+  draft.remove("node", node.id);
+  const cluster = draft.cluster();
+  if (cluster !== undefined) {
+    const removedNodes = [...cluster.removedNodes, node.id].slice(-REMOVED_NODES_MAX);
+    draft.update("cluster", { ...cluster, removedNodes });
+  }
+  return undefined;
+}
