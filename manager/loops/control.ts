@@ -1,0 +1,156 @@
+// The Control service: reads behind a read barrier, writes through the writer, both on the leader.
+import { isRefusal, type Refusal, refuse } from "../../common/fault.js";
+import { newJoinSecret } from "../../common/join-token.js";
+import type { Random } from "../../common/random.js";
+import type { Cluster } from "../../proto/gen/types.js";
+import { updateCluster } from "../control/cluster.js";
+import { createNetwork, removeNetwork } from "../control/network.js";
+import { removeNode, updateNode } from "../control/node.js";
+import type { Caller, Consensus, ControlApi, ControlCalls, LeaderLink } from "../seams.js";
+import type { Outcomes, Store } from "../store/store.js";
+import type { StoreView } from "../store/view.js";
+import { followEvents } from "./events.js";
+import { keepsQuorum } from "./quorum.js";
+import type { Router } from "./route.js";
+import { type Request, requestContext, type Writer } from "./write.js";
+
+export interface ControlOptions {
+  readonly store: Store;
+  readonly consensus: Consensus<Outcomes>;
+  readonly writer: Writer;
+  readonly router: Router;
+  readonly random: Random;
+  /** Measures a network, on the leader. */
+  readonly probe: ControlApi["probeNetwork"];
+  readonly nowMs: () => number;
+}
+
+/** Control as any manager serves it. */
+export function controlApi(options: ControlOptions): ControlApi {
+  const { store, consensus, writer, router, random } = options;
+
+  const read = <T>(
+    caller: Caller,
+    answer: (view: StoreView) => T | Refusal,
+    there: (leader: LeaderLink) => Promise<T | Refusal>,
+  ) =>
+    router.onLeader<T>(
+      caller,
+      true,
+      async () => {
+        await consensus.readBarrier(caller.signal);
+        return answer(store.view);
+      },
+      there,
+    );
+
+  const write = <T>(
+    caller: Caller,
+    request: Request<string>,
+    after: (view: StoreView, id: string) => T | Refusal,
+    there: (leader: LeaderLink) => Promise<T | Refusal>,
+  ) =>
+    router.onLeader<T>(
+      caller,
+      false,
+      async () => {
+        // `after` may itself refuse: what was written can be gone again by the time it is read.
+        const answer = await writer.write(request, after);
+        return answer as T | Refusal;
+      },
+      there,
+    );
+
+  const calls: ControlCalls = {
+    getCluster: (request, caller) =>
+      read(caller, shownCluster, ({ control }) => control.getCluster(request, caller)),
+    updateCluster: (request, caller) => {
+      const secrets = { worker: newJoinSecret(random), manager: newJoinSecret(random) };
+      return write(
+        caller,
+        (draft) => idOf(updateCluster(draft, request, secrets)),
+        (view) => shownCluster(view),
+        ({ control }) => control.updateCluster(request, caller),
+      );
+    },
+    listNodes: (request, caller) =>
+      read(
+        caller,
+        (view) => ({ nodes: [...view.nodes()], leaderNodeId: leaderNodeId(consensus) }),
+        ({ control }) => control.listNodes(request, caller),
+      ),
+    updateNode: (request, caller) =>
+      write(
+        caller,
+        (draft) => idOf(updateNode(draft, request, (raftId) => keepsQuorum(consensus, raftId))),
+        (view, id) => view.node(id) ?? gone("node", id),
+        ({ control }) => control.updateNode(request, caller),
+      ),
+    removeNode: (request, caller) =>
+      write(
+        caller,
+        (draft, nowMs) => removeNode(draft, request, requestContext(nowMs, random)) ?? request.id,
+        () => ({}),
+        ({ control }) => control.removeNode(request, caller),
+      ),
+    listNetworks: (request, caller) =>
+      read(
+        caller,
+        (view) => ({ networks: [...view.networks()] }),
+        ({ control }) => control.listNetworks(request, caller),
+      ),
+    createNetwork: (request, caller) =>
+      write(
+        caller,
+        (draft, nowMs) => idOf(createNetwork(draft, request, requestContext(nowMs, random))),
+        (view, id) => view.network(id) ?? gone("network", id),
+        ({ control }) => control.createNetwork(request, caller),
+      ),
+    removeNetwork: (request, caller) =>
+      write(
+        caller,
+        (draft, nowMs) =>
+          removeNetwork(draft, request, requestContext(nowMs, random)) ?? request.id,
+        () => ({}),
+        ({ control }) => control.removeNetwork(request, caller),
+      ),
+    listEndpoints: (request, caller) =>
+      read(
+        caller,
+        (view) => ({ endpoints: endpointsOf(view, request.networkId, request.nodeId) }),
+        ({ control }) => control.listEndpoints(request, caller),
+      ),
+  };
+  return {
+    ...calls,
+    // Every manager applies every change, so each can tell of it; nothing is asked of the leader.
+    watchEvents: (caller) => followEvents(store, options.nowMs, caller.signal),
+    probeNetwork: options.probe,
+  };
+}
+
+/** The root key stays on the managers. */
+function shownCluster(view: StoreView): Cluster | Refusal {
+  const cluster = view.cluster();
+  if (!cluster) return refuse("failed-precondition", "there is no swarm yet");
+  return { ...cluster, rootCaKey: Buffer.alloc(0) };
+}
+
+function endpointsOf(view: StoreView, networkId: string, nodeId: string) {
+  if (networkId === "") return [...(nodeId === "" ? view.endpoints() : view.endpointsOf(nodeId))];
+  const onNetwork = [...view.endpointsOn(networkId)];
+  return nodeId === "" ? onNetwork : onNetwork.filter((endpoint) => endpoint.nodeId === nodeId);
+}
+
+function leaderNodeId(consensus: Consensus<unknown>): string {
+  const { members, leaderId } = consensus.status();
+  return members.find(({ raftId }) => raftId === leaderId)?.nodeId ?? "";
+}
+
+function idOf(object: { readonly id: string } | Refusal): string | Refusal {
+  return isRefusal(object) ? object : object.id;
+}
+
+function gone(kind: string, id: string): Refusal {
+  return refuse("not-found", `${kind} ${id} was removed again in the same moment`);
+}
