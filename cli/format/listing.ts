@@ -1,0 +1,90 @@
+// Prints a list: as a table, as JSON, or by the person's own template. After docker/cli
+// command/formatter.
+import type { Cli } from "../cli.js";
+import { Failure } from "../cli.js";
+import { execute } from "../template/evaluate.js";
+import { parse } from "../template/parse.js";
+import type { Template } from "../template/tree.js";
+import { Fields, type GoValue, TemplateError } from "../template/value.js";
+import { align, LIST_SHAPE } from "./table.js";
+
+export interface Listing<Row> {
+  /** What Go calls a row; error messages show it. */
+  readonly typeName: string;
+  /** The default table, without the word "table". */
+  readonly table: string;
+  readonly quiet: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly fields: (row: Row) => Readonly<Record<string, () => GoValue>>;
+}
+
+export interface ListingChoice {
+  readonly format: string;
+  readonly quiet: boolean;
+}
+
+export function printListing<Row>(
+  cli: Cli,
+  listing: Listing<Row>,
+  rows: readonly Row[],
+  choice: ListingChoice,
+): void {
+  cli.out.write(renderListing(listing, rows, choice));
+}
+
+export function renderListing<Row>(
+  listing: Listing<Row>,
+  rows: readonly Row[],
+  choice: ListingChoice,
+): string {
+  const { format, isTable } = chooseFormat(listing, choice);
+  const template = parseFormat(format);
+  const lines = rows.map((row) => runFormat(template, fieldsOf(listing, row)));
+  if (!isTable) return lines.map((line) => `${line}\n`).join("");
+  const header = execute(template, listing.headers, "nothing");
+  return align([header, ...lines].map((line) => `${line}\n`).join(""), LIST_SHAPE);
+}
+
+export function fieldsOf<Row>(listing: Listing<Row>, row: Row): Fields {
+  return new Fields(listing.typeName, new Map(Object.entries(listing.fields(row))));
+}
+
+function chooseFormat<Row>(
+  listing: Listing<Row>,
+  { format, quiet }: ListingChoice,
+): { format: string; isTable: boolean } {
+  const words = unescape(format.trim());
+  if (words === "" || words === "table") {
+    if (quiet) return { format: listing.quiet, isTable: false };
+    return { format: listing.table, isTable: true };
+  }
+  if (words === "json") return { format: "{{json .}}", isTable: false };
+  if (words.startsWith("table")) return { format: words.slice("table".length).trim(), isTable: true };
+  return { format: words, isTable: false };
+}
+
+/** A shell passes `\t` and `\n` as two characters; people mean one. */
+function unescape(text: string): string {
+  return text.replaceAll("\\t", "\t").replaceAll("\\n", "\n");
+}
+
+export function parseFormat(format: string): Template {
+  try {
+    return parse(format);
+  } catch (error) {
+    throw asFailure(error);
+  }
+}
+
+export function runFormat(template: Template, data: GoValue): string {
+  try {
+    return execute(template, data);
+  } catch (error) {
+    throw asFailure(error);
+  }
+}
+
+function asFailure(error: unknown): unknown {
+  if (!(error instanceof TemplateError)) return error;
+  return new Failure(`template parsing error: ${error.message}`);
+}

@@ -1,0 +1,103 @@
+// skein node …
+import { any, atLeast, type Command, exactly, type Group, none } from "../command.js";
+import { bool, filter, listFormat, objectFormat } from "./shared.js";
+
+const handlers = () => import("../commands/node.js");
+const AVAILABILITIES = ["active", "pause", "drain"];
+
+const commands: readonly Command[] = [
+  {
+    path: "node demote",
+    usage: "NODE [NODE...]",
+    about: "Demote one or more nodes from manager in the swarm",
+    args: atLeast(1),
+    words: "nodes",
+    example: "skein node demote h2",
+    flags: [],
+    load: async () => (await handlers()).demote,
+  },
+  {
+    path: "node inspect",
+    usage: "[OPTIONS] self|NODE [NODE...]",
+    about: "Display detailed information on one or more nodes",
+    args: atLeast(1),
+    words: "nodes",
+    example: "skein node inspect --pretty self",
+    flags: [objectFormat, bool("pretty", "Print the information in a human friendly format")],
+    load: async () => (await handlers()).inspect,
+  },
+  {
+    path: "node ls",
+    usage: "[OPTIONS]",
+    about: "List nodes in the swarm",
+    aliases: ["node ls", "node list"],
+    args: none,
+    example: "skein node ls --filter role=manager",
+    flags: [filter, listFormat, bool("quiet", "Only display IDs", "q")],
+    load: async () => (await handlers()).ls,
+  },
+  {
+    path: "node promote",
+    usage: "NODE [NODE...]",
+    about: "Promote one or more nodes to manager in the swarm",
+    args: atLeast(1),
+    words: "nodes",
+    example: "skein node promote h2 h3",
+    flags: [],
+    load: async () => (await handlers()).promote,
+  },
+  {
+    path: "node ps",
+    usage: "[OPTIONS] [NODE...]",
+    about: "List tasks running on one or more nodes, defaults to current node",
+    args: any,
+    words: "nodes",
+    example: "skein node ps h2",
+    flags: [
+      filter,
+      { name: "format", type: "string", about: "Pretty-print tasks using a Go template" },
+      bool("no-resolve", "Do not map IDs to Names"),
+      bool("no-trunc", "Do not truncate output"),
+      bool("quiet", "Only display task IDs", "q"),
+    ],
+    load: async () => (await import("../commands/node-ps.js")).ps,
+  },
+  {
+    path: "node rm",
+    usage: "[OPTIONS] NODE [NODE...]",
+    about: "Remove one or more nodes from the swarm",
+    aliases: ["node rm", "node remove"],
+    args: atLeast(1),
+    words: "nodes",
+    example: "skein node rm --force h3",
+    flags: [bool("force", "Force remove a node from the swarm", "f")],
+    load: async () => (await handlers()).rm,
+  },
+  {
+    path: "node update",
+    usage: "[OPTIONS] NODE",
+    about: "Update a node",
+    args: exactly(1),
+    words: "nodes",
+    example: "skein node update --availability drain --label-add zone=a h2",
+    flags: [
+      {
+        name: "availability",
+        type: "string",
+        about: 'Availability of the node ("active", "pause", "drain")',
+        words: AVAILABILITIES,
+      },
+      { name: "label-add", type: "list", about: 'Add or update a node label ("key=value")' },
+      { name: "label-rm", type: "list", about: "Remove a node label if exists" },
+      {
+        name: "role",
+        type: "string",
+        about: 'Role of the node ("worker", "manager")',
+        words: ["worker", "manager"],
+      },
+    ],
+    load: async () => (await handlers()).update,
+  },
+];
+
+export const node: Group = { path: "node", about: "Manage Swarm nodes", commands };
