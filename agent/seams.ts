@@ -1,17 +1,25 @@
 // What the agent's loops reach the outside through, and what its parts promise each other.
 import type { Duplex, Readable } from "node:stream";
+import type { Refusal } from "../common/fault.js";
 import type { Unsubscribe } from "../common/watch.js";
+import type {
+  AdminStatus,
+  InitRequest,
+  InitResponse,
+  JoinGroupRequest,
+} from "../proto/gen/admin.js";
 import type { ControlClient, ProbeResult } from "../proto/gen/control.js";
 import type {
+  AgentMessage,
   Assignments,
   AttachRequest,
   AttachResponse,
+  Hello,
   ManagerMessage,
   NodeUpdate,
+  Welcome,
 } from "../proto/gen/dispatcher.js";
-import type { AdminStatus, InitRequest } from "../proto/gen/admin.js";
 import type { Availability, Endpoint, Network, Role } from "../proto/gen/types.js";
-import type { Refusal } from "../common/fault.js";
 
 // ---- The node, as the local API sees it -------------------------------------------------------
 
@@ -162,7 +170,10 @@ export interface Containers {
   ): Promise<{ readonly exitCode: number; readonly error: string } | Refusal>;
   logs(ref: string, options: LogOptions, signal: AbortSignal): Readable | Refusal;
   /** Both ways; closing the duplex detaches and leaves the container running. */
-  attach(ref: string, options: { readonly stdin: boolean; readonly logs: boolean }): Duplex | Refusal;
+  attach(
+    ref: string,
+    options: { readonly stdin: boolean; readonly logs: boolean },
+  ): Duplex | Refusal;
   resize(ref: string, rows: number, columns: number): Promise<Refusal | undefined>;
   createExec(ref: string, spec: ExecSpec): Promise<string | Refusal>;
   startExec(execId: string, tty: boolean): Promise<Duplex | Refusal>;
@@ -227,7 +238,11 @@ export interface AgentNode {
   localNetworks(): readonly {
     readonly network: Network;
     readonly endpoints: readonly Endpoint[];
-    readonly peers: readonly { readonly nodeId: string; readonly addr: string; readonly hostname: string }[];
+    readonly peers: readonly {
+      readonly nodeId: string;
+      readonly addr: string;
+      readonly hostname: string;
+    }[];
   }[];
   host(): HostFacts;
   /** Prometheus text. */
@@ -250,15 +265,23 @@ export interface HostFacts {
 
 /** One session with the leader. The loop opens another when it ends. */
 export interface Session {
-  send(message: import("../proto/gen/dispatcher.js").AgentMessage): void;
-  /** Messages in order; ends or throws when the session does. */
+  /** The manager that serves it: the one asked, or the leader that it pointed to. */
+  readonly addr: string;
+  readonly welcome: Welcome;
+  send(message: AgentMessage): void;
+  /** What follows the Welcome, in order; ends or throws when the session does. */
   readonly messages: AsyncIterable<ManagerMessage>;
   close(): void;
 }
 
-/** Talks to managers with this node's certificate. Each call tries `addr`, follows a redirect once, else throws Fault. */
+/**
+ * Talks to managers with this node's certificate. `attach`, `detach`, `findNetwork` and `leave` try the
+ * leader last heard of, then the others, over again until one request's time is over; then they throw
+ * Fault NO_MANAGER with the last cause. All four may be repeated without harm.
+ */
 export interface ManagerLink {
-  openSession(addr: string, signal: AbortSignal): Promise<Session>;
+  /** Says Hello at `addr`, follows one redirect, and resolves with the leader's Welcome; a Refusal is for good. */
+  openSession(addr: string, hello: Hello, signal: AbortSignal): Promise<Session | Refusal>;
   attach(request: AttachRequest): Promise<AttachResponse | Refusal>;
   detach(endpointId: string): Promise<Refusal | undefined>;
   findNetwork(nameOrId: string): Promise<Network | Refusal>;
@@ -290,7 +313,12 @@ export interface Pinger {
   ping(
     netnsPath: string | undefined,
     targets: readonly PingTarget[],
-    options: { readonly count: number; readonly intervalMs: number; readonly timeoutMs: number; readonly sizeBytes: number },
+    options: {
+      readonly count: number;
+      readonly intervalMs: number;
+      readonly timeoutMs: number;
+      readonly sizeBytes: number;
+    },
     signal: AbortSignal,
   ): Promise<readonly PingOutcome[]>;
 }
@@ -354,7 +382,11 @@ export interface CertificateDoor {
     addr: string,
     token: string,
     csr: Uint8Array,
-    about: { readonly availability: Availability; readonly hostname: string; readonly remoteAddr: string },
+    about: {
+      readonly availability: Availability;
+      readonly hostname: string;
+      readonly remoteAddr: string;
+    },
     signal: AbortSignal,
   ): Promise<Issued | Refusal>;
   /** A new certificate for the same key, with the role that the swarm wants of this node now. */
@@ -374,9 +406,27 @@ export interface ManagerHost {
   readonly started: boolean;
   /** The client of its Control service; only sensible while started. */
   control(): ControlClient;
-  init(request: InitRequest): Promise<import("../proto/gen/admin.js").InitResponse | Refusal>;
-  join(request: import("../proto/gen/admin.js").JoinGroupRequest): Promise<AdminStatus | Refusal>;
+  init(request: InitRequest): Promise<InitResponse | Refusal>;
+  join(request: JoinGroupRequest): Promise<AdminStatus | Refusal>;
   setIdentity(identity: NodeIdentity): Promise<AdminStatus | Refusal>;
   status(): Promise<AdminStatus | Refusal>;
   leave(force: boolean): Promise<AdminStatus | Refusal>;
+}
+
+/** How the process is run: a child of this agent, or a systemd unit. */
+export interface ManagerRunner {
+  /** Starts one, or takes over the one that an earlier agent started. */
+  start(): Promise<RunningManager>;
+  /** The one that runs already, if any. */
+  find(): Promise<RunningManager | undefined>;
+  /** Erases its state; only called while none runs. */
+  erase(): Promise<void>;
+}
+export interface RunningManager {
+  /** Resolves once with how it ended ("exit code 1", "SIGKILL"). */
+  readonly exited: Promise<string>;
+  /** Resolves when it is gone, by SIGKILL in the end. */
+  stop(): Promise<void>;
+  /** Stops watching; it goes on. */
+  release(): void;
 }

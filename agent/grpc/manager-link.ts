@@ -1,0 +1,163 @@
+// This node's connections to managers: one channel an address, with the certificate of the moment. A
+// renewed certificate closes the old channels once their calls are done.
+
+import type { ServiceError } from "@grpc/grpc-js";
+import type { Clock } from "../../common/clock.js";
+import { Fault, isRefusal, type Refusal } from "../../common/fault.js";
+import { callUnary, type UnaryMethod } from "../../common/grpc/call.js";
+import { managerChannelCredentials, managerChannelOptions } from "../../common/grpc/channel.js";
+import { redirectOf } from "../../common/grpc/status.js";
+import type { Timing } from "../../common/timing.js";
+import { type DispatcherClient as Client, DispatcherClient } from "../../proto/gen/dispatcher.js";
+import type { ManagerLink, NodeIdentity } from "../seams.js";
+import { dialSession } from "./session-stream.js";
+
+export interface LinkSettings {
+  readonly timing: Timing;
+  readonly timeScale: number;
+  readonly clock: Clock;
+  /** Where managers are believed to be, the likeliest leader first. */
+  readonly addresses: () => readonly string[];
+}
+
+export class GrpcManagerLink implements ManagerLink {
+  readonly #channels = new Map<string, Client>();
+  readonly #stopping = new AbortController();
+  #leader: string | undefined;
+
+  constructor(
+    private identity: NodeIdentity,
+    private readonly settings: LinkSettings,
+  ) {}
+
+  /** Used for new connections from now on; sessions that run go on with the old one until they end. */
+  setIdentity(identity: NodeIdentity): void {
+    this.identity = identity;
+    this.#closeChannels();
+  }
+
+  close(): void {
+    this.#stopping.abort(new Fault("STOPPED"));
+    this.#closeChannels();
+  }
+
+  async openSession(...[addr, hello, signal]: Parameters<ManagerLink["openSession"]>) {
+    const dial = (to: string) =>
+      dialSession(this.#client(to), to, hello, this.settings.timing.dialMs, signal);
+    const first = await dial(addr);
+    const outcome = first.kind === "redirect" && first.leader ? await dial(first.leader) : first;
+    if (outcome.kind === "redirect") throw new Fault("NO_LEADER", { addr });
+    if (outcome.kind === "refused") return outcome.refusal;
+    this.#leader = outcome.session.addr;
+    return outcome.session;
+  }
+
+  attach(request: Parameters<ManagerLink["attach"]>[0]) {
+    return this.#ask((client) => client.attach.bind(client), request);
+  }
+
+  async detach(endpointId: string) {
+    const answer = await this.#ask((client) => client.detach.bind(client), { endpointId });
+    return isRefusal(answer) ? answer : undefined;
+  }
+
+  findNetwork(nameOrId: string) {
+    return this.#ask((client) => client.findNetwork.bind(client), { nameOrId });
+  }
+
+  async leave() {
+    await this.#ask((client) => client.leave.bind(client), {});
+  }
+
+  /** Around the managers until one answers for the leader, or the time of one request is over. */
+  async #ask<Request, Response>(
+    method: (client: Client) => UnaryMethod<Request, Response>,
+    request: Request,
+  ): Promise<Response | Refusal> {
+    const { clock, timing } = this.settings;
+    const { signal } = this.#stopping;
+    const endMs = clock.monotonicMs() + timing.requestMs;
+    let cause: unknown;
+    for (;;) {
+      for (const addr of this.#order()) {
+        const leftMs = endMs - clock.monotonicMs();
+        if (leftMs <= 0) break;
+        // A manager that is gone without a trace must leave time for the next one.
+        const timeoutMs = Math.min(leftMs, timing.dialMs);
+        const outcome = await this.#askAt(addr, method, request, timeoutMs, signal);
+        if (outcome.kind === "answer") return outcome.answer;
+        cause = outcome.cause;
+      }
+      if (clock.monotonicMs() + timing.retryMinMs >= endMs) {
+        throw new Fault("NO_MANAGER", { tried: this.#order().join(" ") }, cause);
+      }
+      await clock.sleep(timing.retryMinMs, signal);
+    }
+  }
+
+  async #askAt<Request, Response>(
+    addr: string,
+    method: (client: Client) => UnaryMethod<Request, Response>,
+    request: Request,
+    timeoutMs: number,
+    signal: AbortSignal,
+  ): Promise<Outcome<Response>> {
+    let redirect: string | undefined;
+    const onError = (error: ServiceError) => {
+      redirect = redirectOf(error);
+    };
+    try {
+      const settings = { addr, timeoutMs, signal, onError };
+      const answer = await callUnary(method(this.#client(addr)), request, settings);
+      if (redirect !== undefined && redirect !== addr) this.#leader = redirect;
+      const retry = isRefusal(answer) && (redirect !== undefined || answer.code === "unavailable");
+      if (retry || isNoLeader(answer)) return { kind: "retry", cause: new Error(answer.message) };
+      this.#leader = addr;
+      return { kind: "answer", answer };
+    } catch (error) {
+      if (this.#leader === addr) this.#leader = undefined;
+      if (error instanceof Fault && error.code === "RPC_FAILED") throw error;
+      return { kind: "retry", cause: error };
+    }
+  }
+
+  #order(): readonly string[] {
+    const known = this.settings.addresses();
+    return this.#leader === undefined
+      ? known
+      : [this.#leader, ...known.filter((addr) => addr !== this.#leader)];
+  }
+
+  #client(addr: string): Client {
+    let client = this.#channels.get(addr);
+    if (client === undefined) {
+      const { certificate, key, root } = this.identity;
+      const credentials = managerChannelCredentials({
+        certificate: Buffer.from(certificate),
+        privateKey: Buffer.from(key),
+        rootCaCert: Buffer.from(root),
+      });
+      client = new DispatcherClient(
+        addr,
+        credentials,
+        managerChannelOptions(this.settings.timeScale),
+      );
+      this.#channels.set(addr, client);
+    }
+    return client;
+  }
+
+  #closeChannels(): void {
+    for (const client of this.#channels.values()) client.close();
+    this.#channels.clear();
+  }
+}
+
+type Outcome<Response> =
+  | { readonly kind: "answer"; readonly answer: Response | Refusal }
+  | { readonly kind: "retry"; readonly cause: unknown };
+
+/** A follower that knows no leader answers this without a redirect (common/grpc/status.ts, NotLeader). */
+function isNoLeader(answer: unknown): answer is Refusal {
+  return isRefusal(answer) && answer.message === "this manager does not lead the swarm";
+}

@@ -1,0 +1,107 @@
+// What this node was told, in memory and in the journal. Saves are coalesced: one runs at a time, and
+// what came meanwhile is saved by the next, so that a thousand rows cost a few fsyncs.
+import type { Clock } from "../../common/clock.js";
+import { messageOf } from "../../common/fault.js";
+import type { Logger } from "../../common/log.js";
+import type { Timing } from "../../common/timing.js";
+import { Signal, Topic } from "../../common/watch.js";
+import type { Assignments } from "../../proto/gen/dispatcher.js";
+import type { Endpoint, Network } from "../../proto/gen/types.js";
+import { merge, mergeOwn, NOTHING, withoutOwn } from "../assignments/merge.js";
+import type { Journal } from "../seams.js";
+
+export class HeldAssignments {
+  readonly changed = new Topic<Assignments>();
+  #current: Assignments = NOTHING;
+  readonly #dirty = new Signal();
+  readonly #stop = new AbortController();
+  readonly #writer: Promise<void>;
+  #saved: Assignments = NOTHING;
+
+  constructor(
+    held: Assignments | undefined,
+    private readonly nodeId: string,
+    private readonly journal: Journal,
+    private readonly clock: Clock,
+    private readonly timing: Timing,
+    private readonly log: Logger,
+  ) {
+    if (held !== undefined) this.#current = merge(undefined, { ...held, full: true }, nodeId);
+    this.#saved = this.#current;
+    this.#writer = this.#write();
+  }
+
+  get current(): Assignments {
+    return this.#current;
+  }
+
+  hear(heard: Assignments): void {
+    this.#replace(merge(this.#current, heard, this.nodeId));
+  }
+  addOwn(endpoint: Endpoint, network: Network): void {
+    this.#replace(mergeOwn(this.#current, endpoint, network, this.nodeId));
+  }
+  removeOwn(endpointId: string): void {
+    this.#replace(withoutOwn(this.#current, endpointId, this.nodeId));
+  }
+
+  /** Resolves when what is held is from revision `version` or later; rejects on abort. */
+  reached(version: number, signal: AbortSignal): Promise<void> {
+    return new Promise((resolve, reject) => {
+      if (this.#current.revision >= version) return resolve();
+      const done = () => {
+        unsubscribe();
+        signal.removeEventListener("abort", onAbort);
+      };
+      const onAbort = () => {
+        done();
+        reject(signal.reason);
+      };
+      const unsubscribe = this.changed.subscribe(({ revision }) => {
+        if (revision < version) return;
+        done();
+        resolve();
+      });
+      signal.addEventListener("abort", onAbort, { once: true });
+    });
+  }
+
+  /** Saves what is not saved yet, and ends. */
+  async close(): Promise<void> {
+    this.#stop.abort();
+    await this.#writer;
+  }
+
+  #replace(next: Assignments): void {
+    if (next === this.#current) return;
+    this.#current = next;
+    this.#dirty.notify();
+    this.changed.publish(next);
+  }
+
+  async #write(): Promise<void> {
+    const { signal } = this.#stop;
+    while (!signal.aborted) {
+      await this.#dirty.wait(signal).catch(() => {});
+      const ok = await this.#saveOnce();
+      if (!ok) this.#dirty.notify();
+      const pauseMs = ok ? this.timing.retryMinMs : this.timing.retryMaxMs;
+      await this.clock.sleep(pauseMs, signal).catch(() => {});
+    }
+    await this.#saveOnce();
+  }
+
+  async #saveOnce(): Promise<boolean> {
+    const next = this.#current;
+    if (next === this.#saved) return true;
+    try {
+      await this.journal.save(next);
+      this.#saved = next;
+      return true;
+    } catch (error) {
+      // The journal is what a restart without managers lives on; this run does not need it.
+      this.log.warn({ err: messageOf(error) }, "assignments could not be saved");
+      return false;
+    }
+  }
+}

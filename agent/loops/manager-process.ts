@@ -1,0 +1,140 @@
+// Keeps the manager process running while this node is to have one: takes over what an earlier agent
+// started, and starts it again when it ends unasked, at growing intervals.
+import type { Clock } from "../../common/clock.js";
+import { Fault, isRefusal, messageOf } from "../../common/fault.js";
+import type { Logger } from "../../common/log.js";
+import type { Timing } from "../../common/timing.js";
+import type { ManagerAdmin } from "../grpc/local-manager.js";
+import type { ManagerHost, ManagerRunner, NodeIdentity, RunningManager } from "../seams.js";
+
+// Choice: a process that lived this long had started well, and its end is a new matter.
+const STABLE_MS = 30_000;
+
+export class ManagerProcess implements ManagerHost {
+  #keeping: { readonly stop: AbortController; readonly done: Promise<void> } | undefined;
+  #running: RunningManager | undefined;
+  #lastEnd = "";
+
+  constructor(
+    private readonly runner: ManagerRunner,
+    private readonly admin: ManagerAdmin,
+    private readonly clock: Clock,
+    private readonly timing: Timing,
+    private readonly log: Logger,
+  ) {}
+
+  get started(): boolean {
+    return this.#keeping !== undefined;
+  }
+
+  async start(): Promise<void> {
+    if (this.#keeping === undefined) {
+      const stop = new AbortController();
+      this.#lastEnd = "";
+      this.#keeping = { stop, done: this.#keep(stop.signal) };
+    }
+    await this.#answering(this.#keeping.stop.signal);
+  }
+
+  async stop(): Promise<void> {
+    await this.#stopKeeping((running) => running.stop());
+    // An agent that was killed may have left one that nobody here keeps.
+    const left = await this.runner.find();
+    await left?.stop();
+  }
+
+  /** Stops looking after it, and leaves it running. */
+  release(): Promise<void> {
+    return this.#stopKeeping(async (running) => running.release());
+  }
+
+  async wipe(): Promise<void> {
+    await this.stop();
+    await this.runner.erase();
+  }
+
+  control() {
+    return this.admin.control();
+  }
+  init(...args: Parameters<ManagerAdmin["init"]>) {
+    return this.admin.init(...args);
+  }
+  join(...args: Parameters<ManagerAdmin["join"]>) {
+    return this.admin.join(...args);
+  }
+  setIdentity(identity: NodeIdentity) {
+    return this.admin.setIdentity(identity);
+  }
+  status() {
+    return this.admin.status();
+  }
+  leave(force: boolean) {
+    return this.admin.leave(force);
+  }
+
+  async #stopKeeping(end: (running: RunningManager) => Promise<void>): Promise<void> {
+    const keeping = this.#keeping;
+    if (keeping === undefined) return;
+    keeping.stop.abort(new Fault("STOPPED"));
+    if (this.#running) await end(this.#running);
+    await keeping.done;
+    // A start that was under way when the stop came has its process here only now.
+    if (this.#running) await end(this.#running);
+    this.#running = undefined;
+    this.#keeping = undefined;
+  }
+
+  async #keep(signal: AbortSignal): Promise<void> {
+    const { timing, clock } = this;
+    let pauseMs = timing.retryMinMs;
+    while (!signal.aborted) {
+      const beganMs = clock.monotonicMs();
+      try {
+        this.#running = await this.runner.start();
+        if (signal.aborted) return;
+        this.#lastEnd = await Promise.race([this.#running.exited, aborted(signal)]);
+        if (signal.aborted) return;
+        this.#running.release();
+      } catch (error) {
+        this.#lastEnd = messageOf(error);
+      }
+      this.#running = undefined;
+      if (clock.monotonicMs() - beganMs > STABLE_MS) pauseMs = timing.retryMinMs;
+      this.log.warn({ why: this.#lastEnd, pauseMs }, "manager process ended");
+      await clock.sleep(pauseMs, signal).catch(() => {});
+      pauseMs = Math.min(pauseMs * 2, timing.retryMaxMs);
+    }
+  }
+
+  async #answering(signal: AbortSignal): Promise<void> {
+    const endMs = this.clock.monotonicMs() + this.timing.requestMs;
+    for (;;) {
+      const answer = await this.admin.status().catch((error: unknown) => messageOf(error));
+      if (typeof answer !== "string" && !isRefusal(answer)) return;
+      // Ended twice is not a slow start: say why at once.
+      if (this.#lastEnd !== "" || this.clock.monotonicMs() > endMs) {
+        const why = this.#lastEnd || (typeof answer === "string" ? answer : answer.message);
+        throw new Fault("MANAGER_START", { why });
+      }
+      await this.clock.sleep(50, signal);
+    }
+  }
+}
+
+function aborted(signal: AbortSignal): Promise<string> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve("stopped");
+    signal.addEventListener("abort", () => resolve("stopped"), { once: true });
+  });
+}
+
+/** For those who want the state only: a process that does not answer is "unknown". */
+export async function processState(manager: ManagerHost): Promise<string> {
+  if (!manager.started) return "absent";
+  const status: unknown = await manager.status().catch(() => undefined);
+  return isStatus(status) ? status.state : "unknown";
+}
+
+function isStatus(value: unknown): value is { readonly state: string } {
+  return typeof value === "object" && value !== null && "state" in value && !isRefusal(value);
+}

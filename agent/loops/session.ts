@@ -1,0 +1,155 @@
+// Keeps one session with the leader open: finds it among the managers known, says Hello with the
+// revision held, follows what it is told, beats, and finds the next leader when this one falls silent.
+import type { Clock } from "../../common/clock.js";
+import { Fault, isRefusal, messageOf, unreachable } from "../../common/fault.js";
+import type { Logger } from "../../common/log.js";
+import type { Random } from "../../common/random.js";
+import type { Timing } from "../../common/timing.js";
+import type {
+  Hello,
+  ManagerMessage,
+  NodeUpdate,
+  Probe,
+  ProbeReport,
+} from "../../proto/gen/dispatcher.js";
+import type { ManagerLink, Session } from "../seams.js";
+import type { HeldAssignments } from "./held-assignments.js";
+
+export type SessionState =
+  | { readonly kind: "connecting"; readonly problem: string }
+  | { readonly kind: "open"; readonly addr: string }
+  /** A manager said that this node may not come in. It is asked again, at the longest interval. */
+  | { readonly kind: "refused"; readonly problem: string };
+
+export interface SessionDeps {
+  readonly link: ManagerLink;
+  readonly held: HeldAssignments;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly timing: Timing;
+  readonly log: Logger;
+  /** Where managers are believed to be, the likeliest first. */
+  readonly addresses: () => readonly string[];
+  readonly hello: () => Omit<Hello, "revision">;
+  readonly onNode: (update: NodeUpdate) => void;
+  readonly onProbe: (
+    probe: Probe,
+    report: (report: ProbeReport) => void,
+    signal: AbortSignal,
+  ) => void;
+  readonly onState: (state: SessionState) => void;
+}
+
+export class SessionLoop {
+  #failed: string | undefined;
+  #pauseMs: number;
+
+  constructor(private readonly deps: SessionDeps) {
+    this.#pauseMs = deps.timing.retryMinMs;
+  }
+
+  /** Until the signal is aborted; never throws. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { deps } = this;
+    while (!signal.aborted) {
+      const problem = await this.#round(signal);
+      if (signal.aborted) return;
+      deps.onState(problem);
+      const longest = problem.kind === "refused";
+      const pauseMs = longest ? deps.timing.retryMaxMs : this.#pauseMs;
+      this.#pauseMs = Math.min(this.#pauseMs * 2, deps.timing.retryMaxMs);
+      // Half of the pause is by chance, so that nodes that lost one leader do not come back as one.
+      const jittered = pauseMs / 2 + deps.random.below(Math.max(1, Math.ceil(pauseMs / 2)));
+      await deps.clock.sleep(jittered, signal).catch(() => {});
+    }
+  }
+
+  /** Every manager once, until one serves; then for as long as it does. */
+  async #round(signal: AbortSignal): Promise<SessionState> {
+    let last: SessionState = { kind: "connecting", problem: "no manager is known" };
+    for (const addr of this.#order()) {
+      if (signal.aborted) break;
+      try {
+        const hello = { ...this.deps.hello(), revision: this.deps.held.current.revision };
+        const session = await this.deps.link.openSession(addr, hello, signal);
+        if (isRefusal(session)) {
+          last = { kind: "refused", problem: session.message };
+          this.deps.log.warn({ addr, why: session.message }, "session refused");
+          continue;
+        }
+        await this.#serve(session, signal);
+        last = { kind: "connecting", problem: `the session with ${session.addr} ended` };
+        this.#failed = undefined;
+        return last;
+      } catch (error) {
+        if (signal.aborted) break;
+        // The next round begins elsewhere: a manager that is cut off costs a whole dial each time.
+        this.#failed = addr;
+        last = { kind: "connecting", problem: messageOf(error) };
+        this.deps.log.info({ addr, err: messageOf(error) }, "no session");
+      }
+    }
+    return last;
+  }
+
+  #order(): readonly string[] {
+    const known = this.deps.addresses();
+    const failed = this.#failed;
+    if (failed === undefined || !known.includes(failed)) return known;
+    return [...known.filter((addr) => addr !== failed), failed];
+  }
+
+  async #serve(session: Session, signal: AbortSignal): Promise<void> {
+    const { deps } = this;
+    const ended = new AbortController();
+    const onAbort = () => session.close();
+    signal.addEventListener("abort", onAbort, { once: true });
+    const beat = () => session.send({ message: { $case: "heartbeat", value: {} } });
+    let stopBeating = deps.clock.every(periodOf(session.welcome.heartbeatPeriodMs), beat);
+    deps.log.info({ addr: session.addr }, "session open");
+    deps.onState({ kind: "open", addr: session.addr });
+    this.#pauseMs = deps.timing.retryMinMs;
+    try {
+      for await (const message of session.messages) {
+        const period = this.#hear(message, session, ended.signal);
+        if (period === undefined) continue;
+        stopBeating();
+        stopBeating = deps.clock.every(periodOf(period), beat);
+      }
+    } finally {
+      stopBeating();
+      signal.removeEventListener("abort", onAbort);
+      ended.abort(new Fault("SESSION_ENDED", { addr: session.addr }));
+      session.close();
+    }
+  }
+
+  /** Answers the heartbeat period when the message sets one. */
+  #hear({ message }: ManagerMessage, session: Session, signal: AbortSignal): number | undefined {
+    if (message === undefined) return undefined; // Of a newer manager: what it means is not known here.
+    switch (message.$case) {
+      case "welcome":
+        return message.value.heartbeatPeriodMs;
+      case "assignments":
+        this.deps.held.hear(message.value);
+        return undefined;
+      case "node":
+        this.deps.onNode(message.value);
+        return message.value.heartbeatPeriodMs || undefined;
+      case "probe": {
+        const report = (value: ProbeReport) => session.send({ message: { $case: "probe", value } });
+        this.deps.onProbe(message.value, report, signal);
+        return undefined;
+      }
+      default:
+        return unreachable(message);
+    }
+  }
+}
+
+// Choice: whatever a manager says, not more often than this and not never.
+const BEAT_MIN_MS = 100;
+const BEAT_MAX_MS = 60_000;
+function periodOf(ms: number): number {
+  return Math.min(Math.max(ms, BEAT_MIN_MS), BEAT_MAX_MS);
+}
