@@ -4,24 +4,11 @@
 import type { Refusal } from "../../common/fault.js";
 import type { AttachRequest, AttachResponse } from "../../proto/gen/dispatcher.js";
 import type { Network } from "../../proto/gen/types.js";
+import type { Owner, SandboxRef } from "../reconcile/want.js";
 import type { NodeEvent } from "../seams.js";
 
-/**
- * The network namespace that an endpoint's interface is put into.
- * - "host": the machine's own (the agent's).
- * - "path": one that somebody else made and owns; `path` is its file. It may vanish and come back.
- * - "own": one of ours, made by `Placing.sandbox` for the container `id`.
- */
-export type PlaceSandbox =
-  | { readonly kind: "host" }
-  | { readonly kind: "path"; readonly path: string }
-  | { readonly kind: "own"; readonly id: string };
-
-export interface Place {
-  readonly sandbox: PlaceSandbox;
-  /** Its name inside, at most 15 bytes (IFNAMSIZ less the zero, linux/if.h). */
-  readonly interfaceName: string;
-}
+/** Where an endpoint's interface goes, and its name there. */
+export type Place = Owner;
 
 /**
  * The kernel side. `own` and `sandbox` are declarations: they take note and return at once, and the
@@ -53,9 +40,9 @@ export interface Placing {
   problem(endpointId: string): string | undefined;
 
   /** Why the network cannot be reached from that sandbox (its subnet overlaps a route there), as a sentence. */
-  conflict(network: Network, sandbox: PlaceSandbox): Promise<string | undefined>;
+  conflict(network: Network, sandbox: SandboxRef): Promise<string | undefined>;
   /** Names of the interfaces that are there now; undefined: there is no such namespace. */
-  interfaceNames(sandbox: PlaceSandbox): Promise<readonly string[] | undefined>;
+  interfaceNames(sandbox: SandboxRef): Promise<readonly string[] | undefined>;
 }
 
 /** Addresses from the swarm: the part of ManagerLink that is needed here. A Fault: no manager answered. */

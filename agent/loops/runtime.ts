@@ -4,13 +4,17 @@ import type { Duplex, Readable } from "node:stream";
 import type { ContainerSpec, ExecSpec, LogOptions } from "../seams.js";
 import type { ContainerRecord } from "../task/life.js";
 
-/** What is run, and where. */
+/** What is run. */
 export interface Launch {
   readonly id: string;
   /** The number of this start; what is recorded of one life is never taken for another's. */
   readonly life: number;
   readonly spec: ContainerSpec;
   readonly hostname: string;
+}
+
+/** Where it is run: known only when the addresses are. */
+export interface Surroundings {
   /** The namespace file; undefined: the machine's own network. */
   readonly netns: string | undefined;
   /** The text of its /etc/hosts. */
@@ -45,7 +49,7 @@ export type StartedExec =
 /** A container with its supervisor. It goes on without us: `release` only stops watching. */
 export interface Supervised {
   /** Starts the command of a container that was only prepared. Once. */
-  go(): Promise<Started>;
+  go(surroundings: Surroundings): Promise<Started>;
   /** Resolves once, however it ended; never when released first. */
   readonly exited: Promise<Exit>;
   /** Throws a Fault when the supervisor is gone; what it left shows in `exited`. */

@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { Readable } from "node:stream";
 import { fileURLToPath } from "node:url";
 import { Fault } from "../../common/fault.js";
-import type { Adopted, Launch, Runtime, Supervised } from "../loops/runtime.js";
+import type { Adopted, Launch, Runtime, Supervised, Surroundings } from "../loops/runtime.js";
 import type { ContainerSpec } from "../seams.js";
 import { hostnameOf } from "../task/spec.js";
 import { shortId } from "../task/words.js";
@@ -39,11 +39,12 @@ export class ProcessRuntime implements Runtime {
     // Nothing of an earlier life may be taken for this one's.
     await rm(folders.run, { recursive: true, force: true });
     await mkdir(folders.run, { recursive: true, mode: 0o700 });
-    const namespaces = await this.#writeFiles(folders, launch);
     const shim = await this.#startShim(folders, launch.life, signal);
     try {
       const { spec, hostname, life } = launch;
-      const opened = await ShimControl.open({ folders, life, spec, hostname, namespaces });
+      const arrange = (surroundings: Surroundings) =>
+        this.#arrange(folders, hostname, surroundings);
+      const opened = await ShimControl.open({ folders, life, spec, hostname, arrange });
       return opened.control;
     } catch (error) {
       shim.kill();
@@ -60,7 +61,7 @@ export class ProcessRuntime implements Runtime {
         life,
         spec,
         hostname,
-        namespaces: undefined,
+        arrange: undefined,
       });
       if (pid !== 0) return { kind: "running", supervised: control, pid, atMs };
       await control.destroy();
@@ -88,19 +89,23 @@ export class ProcessRuntime implements Runtime {
     };
   }
 
-  async #writeFiles(folders: ShimFolders, launch: Launch): Promise<NamespaceWish> {
-    const hosts = join(folders.run, "hosts");
-    const hostname = join(folders.run, "hostname");
+  async #arrange(
+    folders: ShimFolders,
+    hostname: string,
+    { hosts, netns }: Surroundings,
+  ): Promise<NamespaceWish> {
+    const hostsPath = join(folders.run, "hosts");
+    const hostnamePath = join(folders.run, "hostname");
     // Everybody inside may read them.
-    await writeFile(hosts, launch.hosts, { mode: 0o644 });
-    await writeFile(hostname, `${launch.hostname}\n`, { mode: 0o644 });
+    await writeFile(hostsPath, hosts, { mode: 0o644 });
+    await writeFile(hostnamePath, `${hostname}\n`, { mode: 0o644 });
     return {
-      hostname: launch.hostname,
-      netns: launch.netns,
+      hostname,
+      netns,
       // The resolver stays the machine's until Skein has one of its own to offer.
       files: [
-        { source: hosts, target: "/etc/hosts" },
-        { source: hostname, target: "/etc/hostname" },
+        { source: hostsPath, target: "/etc/hosts" },
+        { source: hostnamePath, target: "/etc/hostname" },
       ],
       netnsFolder: join(this.options.runDir, "netns"),
     };

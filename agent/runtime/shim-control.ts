@@ -2,7 +2,14 @@
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { Fault, messageOf } from "../../common/fault.js";
-import type { Exit, RunningExec, Started, StartedExec, Supervised } from "../loops/runtime.js";
+import type {
+  Exit,
+  RunningExec,
+  Started,
+  StartedExec,
+  Supervised,
+  Surroundings,
+} from "../loops/runtime.js";
 import type { ContainerSpec, ExecSpec } from "../seams.js";
 import { commandOf } from "../task/spec.js";
 import { FrameDecoder } from "../task/stdio-frame.js";
@@ -18,8 +25,8 @@ export interface ControlOptions {
   readonly life: number;
   readonly spec: ContainerSpec;
   readonly hostname: string;
-  /** How to start it; undefined: it was started by an earlier agent. */
-  readonly namespaces: NamespaceWish | undefined;
+  /** Lays out what the namespaces need; undefined: they were made by an earlier agent. */
+  readonly arrange: ((surroundings: Surroundings) => Promise<NamespaceWish>) | undefined;
 }
 
 // Choice: a supervisor answers at once or not at all.
@@ -67,9 +74,10 @@ export class ShimControl implements Supervised {
     return { control, pid: status.pid, atMs: status.atMs };
   }
 
-  async go(): Promise<Started> {
-    const { namespaces, spec } = this.options;
-    if (namespaces === undefined) throw new Fault("STARTED_TWICE");
+  async go(surroundings: Surroundings): Promise<Started> {
+    const { arrange, spec } = this.options;
+    if (arrange === undefined) throw new Fault("STARTED_TWICE");
+    const namespaces = await arrange(surroundings);
     const command = this.#command(spec, { stdin: spec.openStdin, argv: commandOf(spec) });
     const answer = this.#answer("started");
     this.#request({ op: "go", command, namespaces });
@@ -195,7 +203,7 @@ export class ShimControl implements Supervised {
   }
 
   #noticed(notice: Notice): void {
-    if (notice.event === "exited") return this.#end(notice.exit);
+    if (notice.event === "exited") this.#end(notice.exit);
     const event = notice.event === "failed" ? "started" : notice.event;
     const name = notice.event === "signalled" ? `signalled ${notice.call}` : event;
     this.#waiting.get(name)?.(notice);

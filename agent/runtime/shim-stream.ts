@@ -56,10 +56,10 @@ export class ShimStream extends Duplex {
   }
 
   override _write(chunk: Buffer, _encoding: string, done: (error?: Error | null) => void): void {
-    if (!this.options.stdin || !this.socket.writable) return done();
     // An empty frame is the end, so nothing is said of nothing.
-    if (chunk.length === 0) return done();
-    this.socket.write(encodeFrame(STDIN, chunk), () => done());
+    const goes = this.options.stdin && this.socket.writable && chunk.length > 0;
+    if (goes) this.socket.write(encodeFrame(STDIN, chunk), () => done());
+    else done();
   }
 
   override _final(done: () => void): void {

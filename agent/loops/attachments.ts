@@ -1,0 +1,418 @@
+// Endpoints that people put on this machine itself, or into namespaces that somebody else made. What
+// was asked for stays until it is detached: through restarts, and while its namespace is away.
+import type { Clock } from "../../common/clock.js";
+import { Fault, isRefusal, messageOf, type Refusal, refuse } from "../../common/fault.js";
+import { newSwarmId } from "../../common/ids.js";
+import type { Logger } from "../../common/log.js";
+import type { Random } from "../../common/random.js";
+import type { Endpoint, Network } from "../../proto/gen/types.js";
+import type { SandboxRef } from "../reconcile/want.js";
+import type { Attachment, Attachments, AttachWish } from "../seams.js";
+import {
+  hostInterfaceName,
+  isInterfaceName,
+  sandboxInterfaceName,
+} from "../task/interface-name.js";
+import { findByReference } from "../task/reference.js";
+import { isContainerName } from "../task/spec.js";
+import { badName, couldNotAttach } from "../task/words.js";
+import { ATTACHMENTS_MAX, tooMany } from "./containers-limits.js";
+import type { Endpoints, EventPublisher, Placing } from "./placing.js";
+import type { Releases } from "./releases.js";
+
+/** One attachment on disk. Its id is its endpoint's. */
+export interface AttachmentRecord {
+  readonly id: string;
+  readonly wish: AttachWish;
+  readonly interfaceName: string;
+  readonly createdAtMs: number;
+  /** Undefined: it was being asked for when this was written. */
+  readonly given: { readonly endpoint: Endpoint; readonly network: Network } | undefined;
+  /** What the swarm did to it; empty: nothing. */
+  readonly trouble: string;
+}
+
+export interface AttachmentDisk {
+  load(): Promise<readonly AttachmentRecord[]>;
+  save(records: readonly AttachmentRecord[]): Promise<void>;
+}
+
+export type NamespaceLook =
+  | { readonly kind: "namespace"; readonly inode: string; readonly isOwn: boolean }
+  | { readonly kind: "missing" }
+  | { readonly kind: "other"; readonly why: string };
+
+/** Looks at a file that should be a network namespace. */
+export type LookAtNamespace = (path: string) => NamespaceLook;
+
+export interface AttachmentTools {
+  readonly endpoints: Endpoints;
+  readonly placing: Placing;
+  readonly releases: Releases;
+  readonly disk: AttachmentDisk;
+  readonly look: LookAtNamespace;
+  readonly events: EventPublisher;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Logger;
+  readonly hostname: string;
+  readonly readyMs: number;
+}
+
+// iproute2's (NETNS_RUN_DIR), which everybody uses.
+const NAMED_NAMESPACES = "/run/netns";
+// Choice: how soon a namespace that went away or came back is noticed.
+const LOOK_EVERY_MS = 1_000;
+
+export class AttachmentLoop implements Attachments {
+  readonly #records = new Map<string, AttachmentRecord>();
+  readonly #inodes = new Map<string, string>();
+  /** One choice at a time: interface names are chosen by looking at those that are taken. */
+  #turn: Promise<unknown> = Promise.resolve();
+  #saving: Promise<void> = Promise.resolve();
+  #savingNext: Promise<void> | undefined;
+  #stopLooking: () => void = () => undefined;
+
+  constructor(private readonly tools: AttachmentTools) {}
+
+  // ---- What agent.ts calls ---------------------------------------------------------------------
+
+  /** Declares the places of what the agent before had. To be called once, first. */
+  async restore(): Promise<void> {
+    const unfinished: string[] = [];
+    for (const record of await this.tools.disk.load()) {
+      if (record.given === undefined) unfinished.push(record.id);
+      else this.#records.set(record.id, record);
+    }
+    for (const record of this.#records.values()) this.#declare(record);
+    if (unfinished.length > 0) {
+      // The one who asked is gone, and was told nothing: it is as if it had not been asked.
+      await this.tools.releases.add(unfinished);
+      await this.#save();
+    }
+    this.#stopLooking = this.tools.clock.every(LOOK_EVERY_MS, () => this.#lookAll());
+  }
+
+  async close(): Promise<void> {
+    this.#stopLooking();
+    await this.#turn;
+    await this.#saving;
+  }
+
+  /** The node left the swarm: every attachment is gone. */
+  clear(): Promise<void> {
+    return this.#inTurn(async () => {
+      for (const record of [...this.#records.values()]) {
+        await this.tools.placing.disown(record.id);
+        this.#forget(record);
+        this.#publish("remove", record);
+      }
+      await this.#save();
+    });
+  }
+
+  /** As `ContainerLoop.told`. */
+  told(revision: number, endpointIds: ReadonlySet<string>): Promise<void> {
+    return this.#inTurn(async () => {
+      for (const record of this.#records.values()) {
+        const madeAt = record.given?.endpoint.meta?.createdVersion ?? Number.POSITIVE_INFINITY;
+        const isKnown = madeAt > revision || endpointIds.has(record.id);
+        const trouble = isKnown ? "" : "the swarm took this address back; detach and attach again";
+        if (trouble === record.trouble) continue;
+        this.#records.set(record.id, { ...record, trouble });
+        await this.#save();
+      }
+    });
+  }
+
+  // ---- Attachments -----------------------------------------------------------------------------
+
+  list(): readonly Attachment[] {
+    return [...this.#records.values()].flatMap((record) => this.#show(record) ?? []);
+  }
+
+  async attach(wish: AttachWish): Promise<Attachment | Refusal> {
+    const record = await this.#inTurn(() => this.#begin(wish));
+    return isRefusal(record) ? record : this.#carryOut(record);
+  }
+
+  detach(ref: string): Promise<Refusal | undefined> {
+    return this.#inTurn(async () => {
+      const record = this.#find(ref);
+      if (isRefusal(record)) return record;
+      await this.#takeDown(record);
+      this.#publish("remove", record);
+      return undefined;
+    });
+  }
+
+  // ---- Inside ----------------------------------------------------------------------------------
+
+  async #begin(wish: AttachWish): Promise<AttachmentRecord | Refusal> {
+    const { tools } = this;
+    if (this.#records.size >= ATTACHMENTS_MAX) return tooMany("attachments", ATTACHMENTS_MAX);
+    const wrong = this.#checkWish(wish);
+    if (wrong) return wrong;
+    const sandbox = sandboxOf(wish);
+    const taken = await this.#takenNames(sandbox);
+    if (isRefusal(taken)) return taken;
+    if (wish.interfaceName !== "" && taken.has(wish.interfaceName)) {
+      return refuse("already-exists", `interface ${wish.interfaceName} is there already`);
+    }
+    const id = newSwarmId(tools.random);
+    const record: AttachmentRecord = {
+      id,
+      wish,
+      interfaceName: wish.interfaceName || chooseName(sandbox, wish.network, taken),
+      createdAtMs: tools.clock.nowMs(),
+      given: undefined,
+      trouble: "",
+    };
+    this.#records.set(id, record);
+    return record;
+  }
+
+  async #carryOut(record: AttachmentRecord): Promise<Attachment | Refusal> {
+    const { tools } = this;
+    const { id, wish } = record;
+    const sandbox = sandboxOf(wish);
+    try {
+      // On disk before anybody is asked, so that nothing that is given can be forgotten.
+      await this.#save();
+      const given = await this.#ask(record, sandbox);
+      if (isRefusal(given)) {
+        await this.#takeDown(record);
+        return given;
+      }
+      const whole = { ...record, ...given };
+      this.#records.set(id, whole);
+      await this.#save();
+      this.#declare(whole);
+      await tools.placing.ready(id, AbortSignal.timeout(tools.readyMs));
+      this.#publish("create", whole);
+      const shown = this.#show(whole);
+      if (shown === undefined) throw new Fault("ATTACHMENT_LOST", { endpoint: id });
+      return shown;
+    } catch (error) {
+      tools.log.warn({ endpoint: id, err: messageOf(error) }, "attach failed");
+      await this.#takeDown(record);
+      return refuse(
+        "unavailable",
+        `Could not attach to network ${wish.network}: ${messageOf(error)}`,
+      );
+    }
+  }
+
+  /** Interface name and what was given; the name is made anew once the network's real name is known. */
+  async #ask(
+    record: AttachmentRecord,
+    sandbox: SandboxRef,
+  ): Promise<Pick<AttachmentRecord, "given" | "interfaceName"> | Refusal> {
+    const { wish, id } = record;
+    const { hostname, endpoints, placing } = this.tools;
+    const answer = await endpoints.attach({
+      endpointId: id,
+      network: wish.network,
+      name: wish.name || this.#defaultName(wish),
+      aliases: [...wish.aliases],
+      ownerId: id,
+      hostname,
+      ipv4: wish.ipv4,
+      ipv6: wish.ipv6,
+    });
+    if (isRefusal(answer)) return couldNotAttach(wish.network, answer);
+    const { endpoint, network } = answer;
+    if (endpoint === undefined || network === undefined) {
+      throw new Fault("ATTACH_ANSWER", { network: wish.network });
+    }
+    const conflict = await placing.conflict(network, sandbox);
+    if (conflict !== undefined) {
+      return couldNotAttach(wish.network, refuse("failed-precondition", conflict));
+    }
+    let { interfaceName } = record;
+    const realName = network.spec?.name ?? wish.network;
+    if (wish.interfaceName === "" && sandbox.kind === "host" && realName !== wish.network) {
+      const taken = await this.#takenNames(sandbox);
+      if (isRefusal(taken)) return taken;
+      interfaceName = hostInterfaceName(realName, taken);
+    }
+    return { given: { endpoint, network }, interfaceName };
+  }
+
+  async #takeDown(record: AttachmentRecord): Promise<void> {
+    try {
+      await this.tools.placing.disown(record.id);
+    } catch (error) {
+      // The reconcile goes on trying: nothing declares it any more.
+      this.tools.log.warn({ endpoint: record.id, err: messageOf(error) }, "not taken down");
+    }
+    // In this order: were the agent killed in between, it would be given back twice and not never.
+    await this.tools.releases.add([record.id]);
+    this.#forget(record);
+    await this.#save();
+  }
+
+  #declare(record: AttachmentRecord): void {
+    const { interfaceName, wish, id } = record;
+    this.tools.placing.own(id, { sandbox: sandboxOf(wish), interfaceName });
+    const path = pathOf(wish);
+    const seen = path === undefined ? undefined : this.tools.look(path);
+    if (seen?.kind === "namespace") this.#inodes.set(id, seen.inode);
+  }
+
+  /** A namespace that came back, or another one of the same name, gets its interface again. */
+  #lookAll(): void {
+    for (const record of this.#records.values()) {
+      const path = pathOf(record.wish);
+      if (path === undefined || record.given === undefined) continue;
+      const seen = this.tools.look(path);
+      const inode = seen.kind === "namespace" ? seen.inode : "";
+      if (inode === (this.#inodes.get(record.id) ?? "")) continue;
+      this.#inodes.set(record.id, inode);
+      this.tools.log.info({ endpoint: record.id, there: inode !== "" }, "namespace changed");
+      this.#declare(record);
+    }
+  }
+
+  #checkWish(wish: AttachWish): Refusal | undefined {
+    if (wish.name !== "" && !isContainerName(wish.name)) return badName(wish.name);
+    if (
+      wish.name !== "" &&
+      [...this.#records.values()].some((other) => other.wish.name === wish.name)
+    ) {
+      return refuse("already-exists", `attachment ${wish.name} is there already`);
+    }
+    if (wish.interfaceName !== "" && !isInterfaceName(wish.interfaceName)) {
+      return refuse(
+        "invalid-argument",
+        `invalid interface name "${wish.interfaceName}": 1 to 15 characters without space, "/", ":" and "%"`,
+      );
+    }
+    const path = pathOf(wish);
+    if (path === undefined) return undefined;
+    if (!wish.netns.startsWith("/") && (wish.netns.includes("/") || wish.netns.startsWith("."))) {
+      return refuse(
+        "invalid-argument",
+        `invalid network namespace "${wish.netns}": give a name under ${NAMED_NAMESPACES} or an absolute path`,
+      );
+    }
+    const seen = this.tools.look(path);
+    if (seen.kind === "missing") {
+      return refuse("not-found", `network namespace ${wish.netns} not found (no file ${path})`);
+    }
+    if (seen.kind === "other") {
+      return refuse("invalid-argument", `${path} is not a network namespace: ${seen.why}`);
+    }
+    if (!seen.isOwn) return undefined;
+    return refuse(
+      "invalid-argument",
+      `${path} is the machine's own network namespace; attach the machine itself by naming none`,
+    );
+  }
+
+  /** What is there, and what is promised to other attachments of the same place. */
+  async #takenNames(sandbox: SandboxRef): Promise<Set<string> | Refusal> {
+    const there = await this.tools.placing.interfaceNames(sandbox);
+    if (there === undefined) return refuse("not-found", "the network namespace is gone");
+    const names = new Set(there);
+    for (const { wish, interfaceName } of this.#records.values()) {
+      if (samePlace(sandboxOf(wish), sandbox)) names.add(interfaceName);
+    }
+    return names;
+  }
+
+  #show(record: AttachmentRecord): Attachment | undefined {
+    const { id, wish, interfaceName, createdAtMs, given } = record;
+    if (given === undefined) return undefined;
+    return { id, wish, interfaceName, createdAtMs, ...given, problem: this.#problemOf(record) };
+  }
+
+  #problemOf(record: AttachmentRecord): string {
+    if (record.trouble !== "") return record.trouble;
+    const path = pathOf(record.wish);
+    if (path !== undefined && this.tools.look(path).kind !== "namespace") {
+      return `network namespace ${record.wish.netns} is gone`;
+    }
+    return this.tools.placing.problem(record.id) ?? "";
+  }
+
+  #find(ref: string): AttachmentRecord | Refusal {
+    const all = [...this.#records.values()].filter(({ given }) => given !== undefined);
+    const found = findByReference(
+      all,
+      ref,
+      ({ id }) => id,
+      ({ wish }) => wish.name,
+    );
+    if (found.kind === "one") return found.item;
+    const isOn = ({ given }: AttachmentRecord) =>
+      given?.network.id === ref || given?.network.spec?.name === ref;
+    const [only, ...more] = found.kind === "none" ? all.filter(isOn) : [];
+    if (only !== undefined && more.length === 0) return only;
+    return found.kind === "several" || more.length > 0
+      ? refuse("invalid-argument", `"${ref}" means more than one attachment: name one by its id`)
+      : refuse("not-found", `No such attachment: ${ref}`);
+  }
+
+  #forget(record: AttachmentRecord): void {
+    this.#records.delete(record.id);
+    this.#inodes.delete(record.id);
+  }
+
+  /** Many who save at once share one write, which begins after the one that is under way. */
+  #save(): Promise<void> {
+    this.#savingNext ??= this.#saving.then(() => {
+      this.#savingNext = undefined;
+      const saved = this.tools.disk.save([...this.#records.values()]);
+      this.#saving = saved.catch(() => undefined);
+      return saved;
+    });
+    return this.#savingNext;
+  }
+
+  #defaultName(wish: AttachWish): string {
+    return wish.netns === "" ? this.tools.hostname : (wish.netns.split("/").at(-1) ?? "");
+  }
+
+  #publish(action: "create" | "remove", record: AttachmentRecord): void {
+    const { given, wish, id } = record;
+    if (given === undefined) return;
+    const timeNs = BigInt(this.tools.clock.nowMs()) * 1_000_000n;
+    const network = given.network.spec?.name ?? "";
+    const attributes = { name: wish.name, network, netns: wish.netns, ipv4: given.endpoint.ipv4 };
+    const common = { scope: "local", timeNs } as const;
+    this.tools.events.publish({ type: "attachment", action, id, attributes, ...common });
+    this.tools.events.publish({
+      type: "network",
+      action: action === "create" ? "connect" : "disconnect",
+      id: given.network.id,
+      attributes: { container: id, name: network, type: given.network.spec?.driver || "overlay" },
+      ...common,
+    });
+  }
+
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const done = this.#turn.then(work);
+    this.#turn = done.catch(() => undefined);
+    return done;
+  }
+}
+
+function pathOf(wish: AttachWish): string | undefined {
+  if (wish.netns === "") return undefined;
+  return wish.netns.startsWith("/") ? wish.netns : `${NAMED_NAMESPACES}/${wish.netns}`;
+}
+
+function sandboxOf(wish: AttachWish): SandboxRef {
+  const path = pathOf(wish);
+  return path === undefined ? { kind: "host" } : { kind: "foreign", path };
+}
+
+function samePlace(a: SandboxRef, b: SandboxRef): boolean {
+  if (a.kind === "foreign" && b.kind === "foreign") return a.path === b.path;
+  return a.kind === "host" && b.kind === "host";
+}
+
+function chooseName(sandbox: SandboxRef, network: string, taken: ReadonlySet<string>): string {
+  return sandbox.kind === "host" ? hostInterfaceName(network, taken) : sandboxInterfaceName(taken);
+}

@@ -1,0 +1,114 @@
+// One container in the agent's memory: its record, its supervisor while it runs, and who waits for what.
+import { messageOf, type Refusal, refuse } from "../../common/fault.js";
+import type { Logger } from "../../common/log.js";
+import type { ExecSpec } from "../seams.js";
+import { advance, type ContainerRecord, type Step } from "../task/life.js";
+import type { LateStream } from "./late-stream.js";
+import type { ContainerDisk, RunningExec, Supervised } from "./runtime.js";
+
+export interface ExecEntry {
+  readonly id: string;
+  readonly spec: ExecSpec;
+  state: "created" | "starting" | "running" | "ended";
+  exitCode: number;
+  running: RunningExec | undefined;
+}
+
+export interface WaitResult {
+  readonly exitCode: number;
+  readonly error: string;
+}
+type Waiter = (result: WaitResult) => void;
+
+export class ContainerEntry {
+  supervised: Supervised | undefined;
+  /** The start that is under way. */
+  starting:
+    | { readonly done: Promise<Refusal | undefined>; readonly abort: AbortController }
+    | undefined;
+  /** What follows the end of the command until its addresses are given back. */
+  ending: Promise<void> | undefined;
+  removal: Promise<void> | undefined;
+  /** Aborted when nothing more will be written to the log of this life. */
+  over = abortedController();
+  /** Attached before the start. */
+  readonly early = new Set<LateStream>();
+  readonly execs = new Map<string, ExecEntry>();
+  /** Its namespace file while it is active; empty: it is on the machine's own network. */
+  sandboxPath = "";
+  attachedCount = 0;
+  logReaderCount = 0;
+  readonly #nextExit = new Set<Waiter>();
+  readonly #removed = new Set<Waiter>();
+  #saving: Promise<void> = Promise.resolve();
+
+  constructor(
+    public record: ContainerRecord,
+    private readonly disk: ContainerDisk,
+  ) {}
+
+  /** The step is taken at once, and on disk when this resolves. */
+  async step(step: Step): Promise<void> {
+    this.record = advance(this.record, step);
+    const saved = this.#saving.then(() => this.disk.save(this.record));
+    // One failed write does not stop the next; whoever made this step hears of it.
+    this.#saving = saved.catch(() => undefined);
+    await saved;
+  }
+
+  /**
+   * For what has happened already, whether the disk takes it or not. An older record on disk says that
+   * more is there than is; the next agent looks, finds it gone, and comes to the same.
+   */
+  async mustGoOn(step: Step, log: Logger): Promise<void> {
+    try {
+      await this.step(step);
+    } catch (error) {
+      log.error({ container: this.record.id, step: step.kind, err: messageOf(error) }, "not saved");
+    }
+  }
+
+  /** For after everything that was being written has been. */
+  saved(): Promise<void> {
+    return this.#saving;
+  }
+
+  onExit(waiter: Waiter): () => void {
+    this.#nextExit.add(waiter);
+    return () => void this.#nextExit.delete(waiter);
+  }
+
+  onRemoved(waiter: Waiter): () => void {
+    this.#removed.add(waiter);
+    return () => void this.#removed.delete(waiter);
+  }
+
+  tellExit(): void {
+    for (const waiter of this.#nextExit) waiter(this.result());
+    this.#nextExit.clear();
+  }
+
+  tellRemoved(): void {
+    this.tellExit();
+    for (const waiter of this.#removed) waiter(this.result());
+    this.#removed.clear();
+  }
+
+  result(): WaitResult {
+    return { exitCode: this.record.exitCode, error: this.record.error };
+  }
+
+  takeEarly(): readonly LateStream[] {
+    const streams = [...this.early];
+    this.early.clear();
+    return streams;
+  }
+}
+
+export const GIVEN_UP = refuse("unavailable", "the start was given up");
+
+function abortedController(): AbortController {
+  const controller = new AbortController();
+  controller.abort();
+  return controller;
+}

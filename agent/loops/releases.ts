@@ -1,0 +1,113 @@
+// Endpoints that are to be given back. The list is on disk, so that no address stays taken because no
+// manager answered at the moment, or because the agent was killed in between.
+import type { Clock } from "../../common/clock.js";
+import { isRefusal, messageOf } from "../../common/fault.js";
+import type { Logger } from "../../common/log.js";
+import type { Timing } from "../../common/timing.js";
+import type { Endpoints } from "./placing.js";
+
+export interface ReleaseDisk {
+  load(): Promise<readonly string[]>;
+  save(endpointIds: readonly string[]): Promise<void>;
+}
+
+// Choice: how long someone who waits for a container's end waits for a manager that does not answer.
+const PATIENCE_MS = 3_000;
+
+export class Releases {
+  readonly #ids = new Set<string>();
+  readonly #stopped = new AbortController();
+  #working: Promise<void> | undefined;
+
+  constructor(
+    private readonly endpoints: Endpoints,
+    private readonly disk: ReleaseDisk,
+    private readonly clock: Clock,
+    private readonly timing: Timing,
+    private readonly log: Logger,
+  ) {}
+
+  async restore(): Promise<void> {
+    for (const id of await this.disk.load()) this.#ids.add(id);
+    this.#wake();
+  }
+
+  /**
+   * Takes note, durably, and gives them back. Resolves when that is done, or after a while when no
+   * manager answers; then it goes on behind.
+   */
+  async add(endpointIds: readonly string[]): Promise<void> {
+    if (endpointIds.length === 0) return;
+    for (const id of endpointIds) this.#ids.add(id);
+    await this.#save();
+    const patience = new AbortController();
+    try {
+      await Promise.race([
+        this.#wake(),
+        this.clock.sleep(PATIENCE_MS, patience.signal).catch(() => undefined),
+      ]);
+    } finally {
+      patience.abort();
+    }
+  }
+
+  /** The swarm that gave them is no longer this node's. */
+  async clear(): Promise<void> {
+    this.#ids.clear();
+    await this.disk.save([]);
+  }
+
+  async close(): Promise<void> {
+    this.#stopped.abort();
+    await this.#working;
+  }
+
+  #wake(): Promise<void> {
+    this.#working ??= this.#work().finally(() => {
+      this.#working = undefined;
+    });
+    return this.#working;
+  }
+
+  async #work(): Promise<void> {
+    let pauseMs = this.timing.retryMinMs;
+    while (this.#ids.size > 0 && !this.#stopped.signal.aborted) {
+      const failed = await this.#giveBackAll();
+      if (this.#ids.size === 0) break;
+      if (!failed) continue;
+      await this.clock.sleep(pauseMs, this.#stopped.signal).catch(() => undefined);
+      pauseMs = Math.min(pauseMs * 2, this.timing.retryMaxMs);
+    }
+  }
+
+  /**
+   * What the disk does not take is given back all the same. The list there is then too short, and the
+   * owner's own record still names the endpoint; or too long, and detaching twice is no error.
+   */
+  async #save(): Promise<void> {
+    try {
+      await this.disk.save([...this.#ids]);
+    } catch (error) {
+      this.log.warn({ err: messageOf(error) }, "releases not saved");
+    }
+  }
+
+  async #giveBackAll(): Promise<boolean> {
+    let failed = false;
+    for (const id of [...this.#ids]) {
+      try {
+        const refusal = await this.endpoints.detach(id);
+        // A manager that refuses has decided: it is not ours to give back, and asking again is no use.
+        if (isRefusal(refusal) && refusal.code === "unavailable") failed = true;
+        else this.#ids.delete(id);
+        if (refusal) this.log.warn({ endpoint: id, err: refusal.message }, "detach refused");
+      } catch (error) {
+        failed = true;
+        this.log.debug({ endpoint: id, err: messageOf(error) }, "detach not answered");
+      }
+      if (this.#stopped.signal.aborted) break;
+    }
+    await this.#save();
+    return failed;
+  }
+}
