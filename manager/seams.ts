@@ -3,6 +3,15 @@
 import type { PeerIdentity } from "../common/certificates.js";
 import type { Refusal } from "../common/fault.js";
 import type { Topic } from "../common/watch.js";
+import type {
+  AdminLeaveRequest,
+  AdminStatus,
+  AdminStatusRequest,
+  Identity,
+  InitRequest,
+  InitResponse,
+  JoinGroupRequest,
+} from "../proto/gen/admin.js";
 import type { IssueCertificateRequest, IssueCertificateResponse } from "../proto/gen/ca.js";
 import type {
   CreateNetworkRequest,
@@ -165,6 +174,15 @@ export interface DispatcherApi {
   readonly detach: Unary<DetachRequest, Empty>;
   readonly findNetwork: Unary<FindNetworkRequest, Network>;
   readonly leave: Unary<Empty, Empty>;
+}
+
+/** proto/admin.proto: from the node's own agent only. */
+export interface AdminApi {
+  readonly init: Unary<InitRequest, InitResponse>;
+  readonly join: Unary<JoinGroupRequest, AdminStatus>;
+  readonly setIdentity: Unary<Identity, AdminStatus>;
+  readonly status: Unary<AdminStatusRequest, AdminStatus>;
+  readonly leave: Unary<AdminLeaveRequest, AdminStatus>;
 }
 
 export interface AuthorityApi {

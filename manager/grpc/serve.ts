@@ -59,12 +59,12 @@ export function unary<Request, Response>(
 ): handleUnaryCall<Request, Response> {
   return (call, callback) => {
     const caller = callerOf(call, context);
-    run(call.request, caller)
-      .then((result) => {
-        if (isRefusal(result)) throw new Refused(result);
-        callback(null, result);
-      })
-      .catch((error: unknown) => callback(answer(error, context.log)));
+    const respond = async () => {
+      const result = await run(call.request, caller);
+      if (isRefusal(result)) throw new Refused(result);
+      callback(null, result);
+    };
+    respond().catch((error: unknown) => callback(answer(error, context.log)));
   };
 }
 

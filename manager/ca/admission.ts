@@ -1,0 +1,60 @@
+// Which certificate opens which service on port 2377. Asked before any byte of a request is looked at.
+import type { PeerIdentity } from "../../common/certificates.js";
+import { type Refusal, refuse } from "../../common/fault.js";
+import { Role } from "../../proto/gen/types.js";
+import { isManager } from "../store/node-index.js";
+import type { StoreView } from "../store/view.js";
+
+/** What a caller without a certificate may ask, and nothing else. */
+const OPEN_TO_ALL = "/skein.v1.CertificateAuthority/IssueCertificate";
+const FOR_ALL_NODES = "/skein.v1.Dispatcher/";
+const RAFT = "/skein.v1.Raft/";
+
+/** `view` is what this manager knows, which on one that is just joining is nothing. */
+export function admit(
+  path: string,
+  peer: PeerIdentity | undefined,
+  clusterId: string,
+  view: StoreView | undefined,
+): Refusal | undefined {
+  if (path === OPEN_TO_ALL) return undefined;
+  if (!peer || peer.clusterId !== clusterId) {
+    return refuse("permission-denied", "a certificate of this swarm is necessary");
+  }
+  const cluster = view?.cluster();
+  const node = view?.node(peer.nodeId);
+  if (cluster?.removedNodes.includes(peer.nodeId)) return removed(peer.nodeId);
+  if (path.startsWith(FOR_ALL_NODES)) {
+    // Only the leader goes on from here, and it knows every node there is.
+    return undefined;
+  }
+  // A demoted manager's certificate still says manager; the store knows better. A node that this
+  // manager has not heard of yet has only its certificate to speak for it, and only for Raft.
+  const known = node ? isManager(node) : path.startsWith(RAFT) || cluster === undefined;
+  if (peer.role === Role.MANAGER && known) return undefined;
+  if (peer.role === Role.MANAGER) return refuse("permission-denied", NOT_A_MANAGER_ANY_MORE);
+  return refuse("permission-denied", "only managers may ask this");
+}
+
+export const NOT_A_MANAGER_ANY_MORE = "the node is not a manager of this swarm any more";
+
+function removed(nodeId: string): Refusal {
+  return refuse("permission-denied", `node ${nodeId} was removed from the swarm`);
+}
+
+/**
+ * Whether a Raft message may come from this caller: true, or why not. `memberNodeId` is the node that
+ * holds the sender's raft id as far as this manager knows; one that lags may not know it.
+ */
+export function admitStep(
+  peer: PeerIdentity | undefined,
+  memberNodeId: string | undefined,
+  view: StoreView,
+): true | string {
+  if (peer?.role !== Role.MANAGER) return "only managers may ask this";
+  if (memberNodeId !== undefined) {
+    return memberNodeId === peer.nodeId || "the raft id belongs to another node";
+  }
+  const node = view.node(peer.nodeId);
+  return node === undefined || isManager(node) ? true : NOT_A_MANAGER_ANY_MORE;
+}

@@ -1,0 +1,119 @@
+// The two places where a manager listens: port 2377 under mutual TLS, and the unix socket that only the
+// node's own agent can open.
+import { Server } from "@grpc/grpc-js";
+import type { PeerIdentity } from "../../common/certificates.js";
+import type { Refusal } from "../../common/fault.js";
+import { keepAliveOptions } from "../../common/grpc/channel.js";
+import { admissionInterceptor } from "../../common/grpc/peer-identity.js";
+import { SwarmServerCredentials } from "../../common/grpc/server-credentials.js";
+import type { Logger } from "../../common/log.js";
+import { AdminService, type Identity } from "../../proto/gen/admin.js";
+import { CertificateAuthorityService } from "../../proto/gen/ca.js";
+import { ControlService } from "../../proto/gen/control.js";
+import { DispatcherService } from "../../proto/gen/dispatcher.js";
+import { type RaftServer, RaftService } from "../../proto/gen/raft.js";
+import type { AdminApi, AuthorityApi, ControlApi, DispatcherApi, MembershipApi } from "../seams.js";
+import { listenTcp, listenUnix } from "./serve.js";
+import {
+  adminServer,
+  authorityServer,
+  controlServer,
+  dispatcherServer,
+  raftServer,
+} from "./services.js";
+
+// Choice: how long calls under way may take to end when a socket closes.
+const DRAIN_MS = 500;
+// An agent has one stream and a few calls; a manager a few dozen forwarded ones.
+const STREAMS_MAX = 1_000;
+
+export interface SwarmServices {
+  readonly control: ControlApi;
+  readonly dispatcher: DispatcherApi;
+  readonly authority: AuthorityApi;
+  readonly membership: MembershipApi;
+  readonly step: RaftServer["step"];
+}
+
+export interface SwarmPortOptions {
+  readonly listenAddr: string;
+  readonly identity: Identity;
+  readonly scale: number;
+  readonly log: Logger;
+  /** Throws Refused while there are none. */
+  readonly services: () => SwarmServices;
+  readonly admit: (path: string, peer: PeerIdentity | undefined) => Refusal | undefined;
+}
+
+export interface SwarmPort {
+  /** New connections show this identity from now on. */
+  renew(identity: Identity): void;
+  close(): Promise<void>;
+}
+
+/** Listens on 2377. Fault LISTEN names address and cause. */
+export async function openSwarmPort(options: SwarmPortOptions): Promise<SwarmPort> {
+  const context = { local: false, log: options.log };
+  const { services } = options;
+  const server = new Server({
+    ...keepAliveOptions(options.scale),
+    "grpc.max_concurrent_streams": STREAMS_MAX,
+    interceptors: [admissionInterceptor(options.admit)],
+  });
+  server.addService(
+    ControlService,
+    controlServer(context, () => services().control),
+  );
+  server.addService(
+    DispatcherService,
+    dispatcherServer(context, () => services().dispatcher),
+  );
+  server.addService(
+    CertificateAuthorityService,
+    authorityServer(context, () => services().authority),
+  );
+  server.addService(
+    RaftService,
+    raftServer(
+      context,
+      () => services().membership,
+      () => services().step,
+    ),
+  );
+  const credentials = new SwarmServerCredentials(options.identity);
+  try {
+    await listenTcp(server, options.listenAddr, credentials);
+  } catch (error) {
+    server.forceShutdown();
+    throw error;
+  }
+  return { renew: (identity) => credentials.renew(identity), close: () => shutdown(server) };
+}
+
+/** Listens on the node's own socket. Fault LISTEN. */
+export async function openLocalSocket(
+  path: string,
+  admin: AdminApi,
+  control: () => ControlApi,
+  log: Logger,
+): Promise<() => Promise<void>> {
+  const context = { local: true, log };
+  const server = new Server(keepAliveOptions(1));
+  server.addService(AdminService, adminServer(context, admin));
+  server.addService(ControlService, controlServer(context, control));
+  await listenUnix(server, path);
+  return () => shutdown(server);
+}
+
+async function shutdown(server: Server): Promise<void> {
+  await new Promise<void>((resolve) => {
+    const timer = setTimeout(() => {
+      server.forceShutdown();
+      resolve();
+    }, DRAIN_MS);
+    server.tryShutdown(() => {
+      clearTimeout(timer);
+      resolve();
+    });
+  });
+}
