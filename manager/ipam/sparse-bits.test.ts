@@ -13,7 +13,7 @@ test("it answers as a plain set that is searched one by one", () => {
   fc.assert(
     fc.property(
       fc.array(fc.tuple(fc.integer({ min: 0, max: 500 }), fc.integer({ min: 0, max: 300 }))),
-      fc.array(step, { maxLength: 200 }),
+      fc.array(step, { maxLength: 200, size: "max" }),
       (filled, steps) => {
         const bits = new SparseBits();
         const twin = new Set<number>();
