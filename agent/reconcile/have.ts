@@ -77,3 +77,8 @@ export interface HostHave {
 
 /** The machine's own side: what an advertise address and an inner MTU are derived from. */
 export type Underlay = NamespaceHave;
+
+/** The link that has this alias. */
+export function linkWith(inside: NamespaceHave, alias: string): LinkHave | undefined {
+  return inside.links.find((link) => link.alias === alias);
+}

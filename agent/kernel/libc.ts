@@ -1,0 +1,128 @@
+// The one door to libc. Each function here is the system call of the same name; a failure is a
+// `SystemError` with its errno. Nothing else in the program loads a shared library.
+import { endianness } from "node:os";
+import koffi from "koffi";
+import { assert } from "../../common/fault.js";
+import { errnoName, errnoText } from "../netlink/errno.js";
+
+// The codecs read and write host byte order as little-endian.
+assert(endianness() === "LE", "this machine is little-endian");
+
+// bits/socket.h, bits/sched.h, sys/mount.h, sys/epoll.h: the same numbers on x86-64 and arm64.
+export const SOCK_DGRAM = 2;
+export const SOCK_RAW = 3;
+export const SOCK_NONBLOCK = 0o4000;
+export const SOCK_CLOEXEC = 0o2000000;
+export const MSG_DONTWAIT = 0x40;
+export const MSG_TRUNC = 0x20;
+export const SOL_SOCKET = 1;
+export const SO_RCVBUF = 8;
+export const SO_RCVBUFFORCE = 33;
+export const CLONE_NEWNET = 0x40000000;
+export const MS_BIND = 4096;
+export const MNT_DETACH = 2;
+export const EPOLL_CTL_ADD = 1;
+export const EPOLL_CTL_DEL = 2;
+export const EPOLLIN = 1;
+
+/** A system call that failed. */
+export class SystemError extends Error {
+  readonly errnoName: string;
+  constructor(
+    readonly call: string,
+    readonly errno: number,
+  ) {
+    super(`${call}: ${errnoText(errno)}`);
+    this.errnoName = errnoName(errno);
+  }
+}
+
+type Call = (...args: readonly (number | string | Uint8Array | null)[]) => number;
+
+const library = koffi.load("libc.so.6");
+function bindCall(prototype: string): Call {
+  return library.func(prototype) as unknown as Call;
+}
+
+const calls = {
+  socket: bindCall("int socket(int, int, int)"),
+  bind: bindCall("int bind(int, const void *, uint32_t)"),
+  send: bindCall("ssize_t send(int, const void *, size_t, int)"),
+  recv: bindCall("ssize_t recv(int, void *, size_t, int)"),
+  sendto: bindCall("ssize_t sendto(int, const void *, size_t, int, const void *, uint32_t)"),
+  setsockopt: bindCall("int setsockopt(int, int, int, const void *, uint32_t)"),
+  setns: bindCall("int setns(int, int)"),
+  unshare: bindCall("int unshare(int)"),
+  mount: bindCall("int mount(const char *, const char *, const char *, unsigned long, void *)"),
+  umount2: bindCall("int umount2(const char *, int)"),
+  epoll_create1: bindCall("int epoll_create1(int)"),
+  epoll_ctl: bindCall("int epoll_ctl(int, int, int, const void *)"),
+  epoll_wait: bindCall("int epoll_wait(int, void *, int, int)"),
+};
+
+function check(call: keyof typeof calls, result: number): number {
+  if (result < 0) throw new SystemError(call, koffi.errno());
+  return result;
+}
+
+export function socket(family: number, type: number, protocol: number): number {
+  return check("socket", calls.socket(family, type | SOCK_CLOEXEC, protocol));
+}
+export function bind(fd: number, address: Uint8Array): void {
+  check("bind", calls.bind(fd, address, address.length));
+}
+export function send(fd: number, bytes: Uint8Array, flags: number): number {
+  return check("send", calls.send(fd, bytes, bytes.length, flags));
+}
+export function sendto(fd: number, bytes: Uint8Array, flags: number, address: Uint8Array): number {
+  return check("sendto", calls.sendto(fd, bytes, bytes.length, flags, address, address.length));
+}
+/** With MSG_TRUNC the real length of the datagram, which may be more than `bytes` holds. */
+export function recv(fd: number, bytes: Uint8Array, flags: number): number {
+  return check("recv", calls.recv(fd, bytes, bytes.length, flags));
+}
+/** The length received, or the errno, negated: for callers to whom EAGAIN is no failure. */
+export function tryRecv(fd: number, bytes: Uint8Array, flags: number): number {
+  const length = calls.recv(fd, bytes, bytes.length, flags);
+  return length < 0 ? -koffi.errno() : length;
+}
+export function setsockopt(fd: number, level: number, option: number, value: number): void {
+  const bytes = Buffer.alloc(4);
+  bytes.writeInt32LE(value);
+  check("setsockopt", calls.setsockopt(fd, level, option, bytes, bytes.length));
+}
+export function setsockoptBytes(
+  fd: number,
+  level: number,
+  option: number,
+  value: Uint8Array,
+): void {
+  check("setsockopt", calls.setsockopt(fd, level, option, value, value.length));
+}
+/** Moves the calling thread only. */
+export function setns(fd: number, kind: number): void {
+  check("setns", calls.setns(fd, kind));
+}
+/** Moves the calling thread only. */
+export function unshare(kind: number): void {
+  check("unshare", calls.unshare(kind));
+}
+export function mount(source: string, target: string, kind: string, flags: number): void {
+  check("mount", calls.mount(source, target, kind, flags, null));
+}
+export function umount2(target: string, flags: number): void {
+  check("umount2", calls.umount2(target, flags));
+}
+export function epollCreate(): number {
+  return check("epoll_create1", calls.epoll_create1(SOCK_CLOEXEC));
+}
+// struct epoll_event is packed on x86-64 (12 bytes) and padded elsewhere (16); `data` is not read.
+const epollEvent = Buffer.alloc(16);
+export function epollAdd(epollFd: number, fd: number): void {
+  epollEvent.writeUInt32LE(EPOLLIN);
+  check("epoll_ctl", calls.epoll_ctl(epollFd, EPOLL_CTL_ADD, fd, epollEvent));
+}
+/** Whether any of the descriptors can be read now. Does not wait. */
+export function epollAny(epollFd: number): boolean {
+  return check("epoll_wait", calls.epoll_wait(epollFd, epollEvent, 1, 0)) > 0;
+}
