@@ -1,0 +1,96 @@
+// Snapshot files: <index>-<term>.snap, each whole or not there (written aside, synced, renamed).
+//
+//    0        8        12             44       48
+//   +--------+--------+--------------+--------+-----------------------------+
+//   |SKEINSNP| format |  salt (32)   | crc32c | AES-256-GCM(RaftSnapshot)   |
+//   +--------+--------+--------------+--------+-----------------------------+
+//                                     of what follows
+import { randomBytes } from "node:crypto";
+import { mkdir, readdir, readFile, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { crc32c } from "../../common/crc32c.js";
+import { Fault } from "../../common/fault.js";
+import { RaftSnapshot } from "../../proto/gen/raft.js";
+import { FileCipher, SALT_BYTES } from "./cipher.js";
+import { replaceFile, syncDir } from "./replace-file.js";
+
+const MAGIC = Buffer.from("SKEINSNP");
+const FORMAT = 1;
+const SALT_OFFSET = 12;
+const HEADER_BYTES = SALT_OFFSET + SALT_BYTES + 4;
+const PURPOSE = "snapshot 1";
+const NAME = /^(\d{16})-(\d{16})\.snap$/;
+
+export function encodeSnapshotFile(dataKey: Uint8Array, snapshot: RaftSnapshot): Buffer {
+  const head = Buffer.alloc(HEADER_BYTES);
+  MAGIC.copy(head);
+  head.writeUInt32BE(FORMAT, 8);
+  head.set(randomBytes(SALT_BYTES), SALT_OFFSET);
+  const salt = head.subarray(SALT_OFFSET, SALT_OFFSET + SALT_BYTES);
+  const cipher = new FileCipher(dataKey, salt, PURPOSE);
+  const sealed = cipher.seal(0, head.subarray(0, 12), RaftSnapshot.encode(snapshot).finish());
+  head.writeUInt32BE(crc32c(sealed), HEADER_BYTES - 4);
+  return Buffer.concat([head, sealed]);
+}
+
+export function decodeSnapshotFile(dataKey: Uint8Array, bytes: Buffer): RaftSnapshot | undefined {
+  if (bytes.length < HEADER_BYTES || !bytes.subarray(0, 8).equals(MAGIC)) return undefined;
+  if (bytes.readUInt32BE(8) !== FORMAT) return undefined;
+  const sealed = bytes.subarray(HEADER_BYTES);
+  if (crc32c(sealed) !== bytes.readUInt32BE(HEADER_BYTES - 4)) return undefined;
+  const salt = bytes.subarray(SALT_OFFSET, SALT_OFFSET + SALT_BYTES);
+  const plain = new FileCipher(dataKey, salt, PURPOSE).open(0, bytes.subarray(0, 12), sealed);
+  if (plain === undefined) return undefined;
+  try {
+    return RaftSnapshot.decode(plain);
+  } catch {
+    return undefined;
+  }
+}
+
+export class SnapshotFiles {
+  constructor(
+    readonly dir: string,
+    private readonly dataKey: Uint8Array,
+  ) {}
+
+  /** The newest, or undefined. Fault LOG_DAMAGED: the log that led up to it is gone, so no older one will do. */
+  async loadNewest(): Promise<RaftSnapshot | undefined> {
+    await mkdir(this.dir, { recursive: true, mode: 0o700 });
+    const newest = (await this.#names()).at(-1);
+    if (newest === undefined) return undefined;
+    const path = join(this.dir, newest);
+    const snapshot = decodeSnapshotFile(this.dataKey, await readFile(path));
+    if (snapshot?.meta === undefined) {
+      throw new Fault("LOG_DAMAGED", {
+        file: path,
+        offset: 0,
+        why: "the snapshot does not verify",
+      });
+    }
+    return snapshot;
+  }
+
+  /** Durable when resolved; then older ones go. */
+  async save(snapshot: RaftSnapshot): Promise<void> {
+    const name = nameOf(snapshot);
+    await mkdir(this.dir, { recursive: true, mode: 0o700 });
+    await replaceFile(join(this.dir, name), encodeSnapshotFile(this.dataKey, snapshot));
+  }
+
+  async removeBefore(snapshot: RaftSnapshot): Promise<void> {
+    const keep = nameOf(snapshot);
+    const old = (await this.#names()).filter((name) => name < keep);
+    for (const name of old) await rm(join(this.dir, name), { force: true });
+    if (old.length > 0) await syncDir(this.dir);
+  }
+
+  async #names(): Promise<readonly string[]> {
+    return (await readdir(this.dir)).filter((name) => NAME.test(name)).sort();
+  }
+}
+
+function nameOf({ meta }: RaftSnapshot): string {
+  const part = (n: number) => String(n).padStart(16, "0");
+  return `${part(meta?.index ?? 0)}-${part(meta?.term ?? 0)}.snap`;
+}

@@ -1,0 +1,452 @@
+// Raft: one member of the group as a pure state machine, in etcd-raft's shape. What happens (a message, a
+// tick, a wish) goes in through methods; what is to be done comes out of `ready`. No clock, no socket, no
+// disk. The paper is Ongaro and Ousterhout 2014; "dissertation" is Ongaro 2014; sections are cited.
+//
+// The caller, over and over: ready() → send `messages`, apply `committed`, answer `reads` → write
+// `persist` → send its messages → advance().
+import { assert } from "../../common/fault.js";
+import {
+  ConfChange,
+  type Entry,
+  EntryKind,
+  type HardState,
+  MessageKind,
+  type RaftMessage,
+  type RaftSnapshot,
+} from "../../proto/gen/raft.js";
+import { applyChange, findMember, type Members, whyNot } from "./conf.js";
+import * as election from "./election.js";
+import * as follower from "./follower.js";
+import * as leader from "./leader.js";
+import { ENTRY_BYTES_MAX, PENDING_READS_MAX, UNCOMMITTED_BYTES_MAX } from "./limits.js";
+import { whyMalformed } from "./message.js";
+import { type RaftStart, RaftState, type ReadState, type Role } from "./state.js";
+
+export type RefusalReason =
+  | "not-leader"
+  | "transferring"
+  | "too-large"
+  /** Too much waits for a quorum. */
+  | "busy"
+  /** Another membership change is under way. */
+  | "change-pending"
+  /** No entry of this term is committed yet (the correction to dissertation section 4.1, 2015). */
+  | "new-term"
+  | "bad-change";
+
+export type Proposed =
+  | { readonly kind: "appended"; readonly index: number; readonly term: number }
+  | { readonly kind: "refused"; readonly reason: RefusalReason; readonly why: string };
+
+/** To be made durable, in this order: the snapshot, then the hard state and the entries together. */
+export interface Persist {
+  readonly snapshot: RaftSnapshot | undefined;
+  readonly hardState: HardState | undefined;
+  /** Those at or after an existing index replace the tail from there. */
+  readonly entries: readonly Entry[];
+  /** They promise that it is durable. */
+  readonly messages: readonly RaftMessage[];
+}
+
+export interface Ready {
+  readonly messages: readonly RaftMessage[];
+  /** At most one is under way: none is handed out until `advance` or `retract`. */
+  readonly persist: Persist | undefined;
+  /** In order, each once, to be applied before anything else is asked of this object. */
+  readonly committed: readonly Entry[];
+  readonly reads: readonly ReadState[];
+  /** A member needs more than the log has: answer with `offerSnapshot`. */
+  readonly snapshotWanted: boolean;
+}
+
+export class Raft {
+  readonly #s: RaftState;
+  /** The hard state on disk, and the write under way. */
+  #stored: HardState;
+  #writing: Persist | undefined;
+
+  constructor(start: RaftStart) {
+    this.#s = new RaftState(start);
+    this.#stored = start.hardState;
+  }
+
+  get id(): number {
+    return this.#s.id;
+  }
+  get term(): number {
+    return this.#s.term;
+  }
+  get role(): Role {
+    return this.#s.role;
+  }
+  get leaderId(): number {
+    return this.#s.leaderId;
+  }
+  get members(): Members {
+    return this.#s.members;
+  }
+  get commit(): number {
+    return this.#s.log.committed;
+  }
+  get applied(): number {
+    return this.#s.log.applied;
+  }
+  get stable(): number {
+    return this.#s.log.stable;
+  }
+  get lastIndex(): number {
+    return this.#s.log.last.index;
+  }
+  get firstIndex(): number {
+    return this.#s.log.base.index + 1;
+  }
+  /** Whether a leader has applied an entry of its own term, and so everything before it. */
+  get settled(): boolean {
+    const { role, log, term } = this.#s;
+    return role === "leader" && log.termAt(log.applied) === term;
+  }
+  /** Whether a snapshot has arrived that the state machine does not have yet, though `applied` says so. */
+  get restoring(): boolean {
+    return this.#s.restored !== undefined;
+  }
+  /** To whom leadership is being handed; 0: nobody. */
+  get transferee(): number {
+    return this.#s.leading?.transferee ?? 0;
+  }
+  termAt(index: number): number | undefined {
+    return this.#s.log.termAt(index);
+  }
+
+  isReachable(raftId: number): boolean {
+    const { leading } = this.#s;
+    return leading !== undefined && leader.isHeard(this.#s, leading, raftId);
+  }
+
+  hasCaughtUp(raftId: number): boolean {
+    const { leading } = this.#s;
+    return leading !== undefined && leader.hasCaughtUp(this.#s, leading, raftId);
+  }
+
+  /** How far each other member is. Empty unless this one leads. */
+  matches(): ReadonlyMap<number, number> {
+    const progress = this.#s.leading?.progress ?? new Map();
+    return new Map([...progress].map(([raftId, { match }]) => [raftId, match]));
+  }
+
+  // ---- What happens -----------------------------------------------------------------------------
+
+  tick(): void {
+    const s = this.#s;
+    if (s.leading !== undefined) leader.tickLeader(s, s.leading);
+    else election.tickElection(s);
+  }
+
+  /** Stands for election now: right for a group of one at start. Nothing when it leads or may not. */
+  campaign(): void {
+    election.campaign(this.#s);
+  }
+
+  /** Takes a message in. Answers why it was dropped unread, when it was malformed. */
+  step(m: RaftMessage): string | undefined {
+    const s = this.#s;
+    const malformed = m.to === s.id ? whyMalformed(m) : "not for this member";
+    if (malformed !== undefined) return malformed;
+    if (m.term > s.term && !this.#laterTerm(m)) return undefined;
+    if (m.term < s.term) {
+      this.#earlierTerm(m);
+      return undefined;
+    }
+    switch (m.kind) {
+      case MessageKind.PRE_VOTE:
+      case MessageKind.VOTE:
+        election.answerVote(s, m);
+        break;
+      case MessageKind.PRE_VOTE_RESPONSE:
+      case MessageKind.VOTE_RESPONSE:
+        election.receiveVote(s, m);
+        break;
+      case MessageKind.APPEND:
+      case MessageKind.HEARTBEAT:
+      case MessageKind.SNAPSHOT:
+        this.#fromLeader(m);
+        break;
+      case MessageKind.TIMEOUT_NOW:
+        s.takeOverTerm = s.term;
+        election.maybeTakeOver(s);
+        break;
+      case MessageKind.READ_INDEX:
+        if (s.leading !== undefined && s.leading.earlyReads.length < PENDING_READS_MAX) {
+          leader.requestRead(s, s.leading, m.from, m.context);
+        }
+        break;
+      case MessageKind.READ_INDEX_RESPONSE:
+        s.readStates.push({ context: m.context, index: m.index });
+        break;
+      default:
+        this.#toLeader(m);
+    }
+    return undefined;
+  }
+
+  /** Raft section 5.1: a later term is followed. Answers whether the message is to be read on. */
+  #laterTerm(m: RaftMessage): boolean {
+    const s = this.#s;
+    const asksForVote = m.kind === MessageKind.VOTE || m.kind === MessageKind.PRE_VOTE;
+    if (asksForVote && !m.campaignTransfer && election.holdsLease(s)) return false;
+    // A PreVote and its consent are about a term that nobody is in yet.
+    if (m.kind === MessageKind.PRE_VOTE) {
+      election.answerVote(s, m);
+      return false;
+    }
+    if (m.kind === MessageKind.PRE_VOTE_RESPONSE && !m.reject) {
+      election.receiveVote(s, m);
+      return false;
+    }
+    s.follow(m.term, isFromLeader(m) ? m.from : 0);
+    return true;
+  }
+
+  #earlierTerm(m: RaftMessage): void {
+    const s = this.#s;
+    // A member that is ahead in term (it stood for election while cut off) ignores its leader, and
+    // with PreVote would never be heard itself: an answer makes the leader step down and catch up.
+    if (isFromLeader(m)) s.send(MessageKind.APPEND_RESPONSE, m.from, { index: 0, reject: true });
+    if (m.kind === MessageKind.PRE_VOTE) {
+      s.send(MessageKind.PRE_VOTE_RESPONSE, m.from, { reject: true });
+    }
+  }
+
+  #fromLeader(m: RaftMessage): void {
+    const s = this.#s;
+    assert(s.role !== "leader", "a term has one leader (Raft figure 3, Election Safety)");
+    s.follow(m.term, m.from);
+    s.electionElapsed = 0;
+    if (m.kind === MessageKind.APPEND) follower.receiveAppend(s, m);
+    else if (m.kind === MessageKind.HEARTBEAT) follower.receiveHeartbeat(s, m);
+    else follower.receiveChunk(s, m);
+  }
+
+  #toLeader(m: RaftMessage): void {
+    const s = this.#s;
+    const progress = s.leading?.progress.get(m.from);
+    if (s.leading === undefined || progress === undefined) return;
+    progress.silentTicks = 0;
+    if (m.kind === MessageKind.APPEND_RESPONSE) {
+      leader.receiveAppendResponse(s, s.leading, progress, m);
+    } else if (m.kind === MessageKind.HEARTBEAT_RESPONSE) {
+      leader.receiveHeartbeatResponse(s, s.leading, progress, m);
+    } else if (m.kind === MessageKind.SNAPSHOT_RESPONSE) {
+      leader.receiveChunkResponse(progress, m);
+    }
+  }
+
+  // ---- What is wished for -----------------------------------------------------------------------
+
+  propose(data: Uint8Array): Proposed {
+    return this.#append(EntryKind.NORMAL, data);
+  }
+
+  proposeConfChange(change: ConfChange): Proposed {
+    const s = this.#s;
+    if (s.leading === undefined) return refused("not-leader");
+    if (s.leading.pendingConfIndex > s.log.applied) return refused("change-pending");
+    if (s.log.termAt(s.log.committed) !== s.term) return refused("new-term");
+    const why = whyNot(s.members, change);
+    if (why !== undefined) return { kind: "refused", reason: "bad-change", why };
+    const proposed = this.#append(
+      EntryKind.CONF_CHANGE,
+      Buffer.from(ConfChange.encode(change).finish()),
+    );
+    if (proposed.kind === "appended") s.leading.pendingConfIndex = proposed.index;
+    return proposed;
+  }
+
+  #append(kind: EntryKind, data: Uint8Array): Proposed {
+    const { leading, log, term } = this.#s;
+    if (leading === undefined) return refused("not-leader");
+    if (leading.transferee !== 0) return refused("transferring");
+    if (data.length > ENTRY_BYTES_MAX) return refused("too-large");
+    if (leading.uncommittedBytes + data.length > UNCOMMITTED_BYTES_MAX) return refused("busy");
+    const index = log.last.index + 1;
+    leading.uncommittedBytes += data.length;
+    log.append({ term, index, kind, data: Buffer.from(data.buffer, data.byteOffset, data.length) });
+    return { kind: "appended", index, term };
+  }
+
+  /** Comes back as a ReadState with this context, or never: ask again. False when no leader is known. */
+  readIndex(context: number): boolean {
+    const s = this.#s;
+    if (s.leading !== undefined) {
+      if (s.leading.earlyReads.length >= PENDING_READS_MAX) return false;
+      leader.requestRead(s, s.leading, s.id, context);
+      return true;
+    }
+    if (s.leaderId === 0) return false;
+    s.send(MessageKind.READ_INDEX, s.leaderId, { context });
+    return true;
+  }
+
+  /** Dissertation section 3.10. Answers whether it was begun; it is given up after an election timeout. */
+  transferLeader(to: number): boolean {
+    const s = this.#s;
+    if (s.leading === undefined || to === s.id) return false;
+    if (findMember(s.members, to)?.learner !== false) return false;
+    s.leading.transferee = to;
+    s.leading.transferTicks = 0;
+    return true;
+  }
+
+  /** The state machine's state after everything handed out in `committed`. */
+  offerSnapshot(data: Uint8Array): void {
+    const { leading } = this.#s;
+    if (leading === undefined) return;
+    const bytes = Buffer.from(data.buffer, data.byteOffset, data.length);
+    leading.snapshot = { meta: this.snapshotMeta(), data: bytes };
+    leading.snapshotWanted = false;
+    leader.flush(this.#s, leading);
+  }
+
+  snapshotMeta(): { index: number; term: number; conf: { members: Members } } {
+    const { log, members } = this.#s;
+    const term = log.termAt(log.applied);
+    assert(term !== undefined, "the applied position is in the log");
+    return { index: log.applied, term, conf: { members } };
+  }
+
+  /** A snapshot is durable that covers more than this: entries up to `index` may go. */
+  compact(index: number): void {
+    this.#s.log.compact(index);
+  }
+
+  // ---- What is to be done -----------------------------------------------------------------------
+
+  /** `mayPersist` false: nothing to write is handed out, for the disk is known to be full. */
+  ready(mayPersist = true): Ready {
+    const s = this.#s;
+    const committed = this.#takeCommitted();
+    election.maybeTakeOver(s);
+    if (s.leading !== undefined) leader.flush(s, s.leading);
+    const ready: Ready = {
+      messages: s.outbox,
+      persist: mayPersist ? this.#takePersist() : undefined,
+      committed,
+      reads: s.readStates,
+      snapshotWanted: s.leading?.snapshotWanted ?? false,
+    };
+    s.outbox = [];
+    s.readStates = [];
+    return ready;
+  }
+
+  /**
+   * What a majority has on disk may be applied before this disk has it too (dissertation section 10.2.1).
+   * A snapshot that arrived comes before what follows it.
+   */
+  #takeCommitted(): readonly Entry[] {
+    const s = this.#s;
+    if (s.restored !== undefined) return [];
+    const entries = s.log.slice(s.log.applied + 1, s.log.committed);
+    for (const entry of entries) {
+      s.log.appliedTo(entry.index);
+      if (entry.kind === EntryKind.CONF_CHANGE) this.#changeMembers(entry);
+    }
+    return entries;
+  }
+
+  #changeMembers(entry: Entry): void {
+    const s = this.#s;
+    s.members = applyChange(s.members, ConfChange.decode(entry.data));
+    if (s.leading !== undefined) leader.membersChanged(s, s.leading);
+  }
+
+  #takePersist(): Persist | undefined {
+    const s = this.#s;
+    if (this.#writing !== undefined) return undefined;
+    const entries = s.log.unstable();
+    const now = { term: s.term, vote: s.vote, commit: s.log.committed };
+    const promised = now.term !== this.#stored.term || now.vote !== this.#stored.vote;
+    // The commit index alone is not worth a write: it rides along. It must ride along with entries,
+    // so that who has a membership change in its log has every earlier one applied after a restart.
+    const snapshot = s.restored;
+    const worthWriting = promised || entries.length > 0 || snapshot !== undefined;
+    // An older term's promise is of no use to anyone, and what it was about may have been replaced.
+    const messages = s.afterPersist.filter((m) => m.term >= s.term || !isAppendResponse(m));
+    s.afterPersist = [];
+    if (!worthWriting && messages.length === 0) return undefined;
+    this.#writing = {
+      snapshot,
+      hardState: worthWriting ? now : undefined,
+      entries,
+      messages,
+    };
+    return this.#writing;
+  }
+
+  /** The write is durable, its snapshot is in the state machine, its messages are sent. */
+  advance(): void {
+    const s = this.#s;
+    const done = this.#writing;
+    assert(done !== undefined, "only a write under way is finished");
+    this.#writing = undefined;
+    if (done.snapshot === s.restored) s.restored = undefined;
+    if (done.hardState !== undefined) this.#stored = done.hardState;
+    const last = done.entries.at(-1);
+    if (last !== undefined) s.log.stableTo(last);
+    if (this.#stored.term === s.term && this.#stored.vote === s.id) election.ownVotePersisted(s);
+    if (s.leading !== undefined) leader.maybeCommit(s, s.leading);
+  }
+
+  /** The write failed and left nothing behind: the next `ready` asks for it again. */
+  retract(): void {
+    const failed = this.#writing;
+    assert(failed !== undefined, "only a write under way fails");
+    this.#writing = undefined;
+    this.#s.afterPersist = [...failed.messages, ...this.#s.afterPersist];
+  }
+
+  /**
+   * Forgets proposals that are not on disk, if nobody else can have them: the leader of a group of one
+   * whose disk is full. Answers the first index that is gone, or undefined.
+   */
+  dropUnwritten(): number | undefined {
+    const { leading, log, members, term } = this.#s;
+    if (leading === undefined || members.length !== 1 || this.#writing !== undefined)
+      return undefined;
+    const first = log.stable + 1;
+    const proposals = log
+      .unstable()
+      .filter((entry) => entry.index > first || entry.data.length > 0);
+    if (proposals.length === 0 || log.committed > log.stable) return undefined;
+    const keepsOwnTerm = log.termAt(log.stable) === term;
+    const own = log.unstable()[0];
+    log.dropUnstable();
+    if (!keepsOwnTerm && own !== undefined && own.data.length === 0) log.append(own);
+    leading.uncommittedBytes = 0;
+    leading.pendingConfIndex = Math.min(leading.pendingConfIndex, log.last.index);
+    return log.last.index + 1;
+  }
+}
+
+function isFromLeader({ kind }: RaftMessage): boolean {
+  return (
+    kind === MessageKind.APPEND || kind === MessageKind.HEARTBEAT || kind === MessageKind.SNAPSHOT
+  );
+}
+
+function isAppendResponse({ kind }: RaftMessage): boolean {
+  return kind === MessageKind.APPEND_RESPONSE;
+}
+
+const WHY: Record<RefusalReason, string> = {
+  "not-leader": "this manager does not lead",
+  transferring: "leadership is being handed over",
+  "too-large": `an entry has at most ${ENTRY_BYTES_MAX} bytes`,
+  busy: "too much waits for a majority of the managers",
+  "change-pending": "another membership change is under way",
+  "new-term": "the leader is new and has committed nothing yet",
+  "bad-change": "the change does not fit the members",
+};
+
+function refused(reason: RefusalReason): Proposed {
+  return { kind: "refused", reason, why: WHY[reason] };
+}

@@ -1,0 +1,179 @@
+// One member's whole consensus state, and the moves between roles. The rules for elections, for leading
+// and for following are in election.ts, leader.ts and follower.ts; raft.ts is what callers use.
+import { assert } from "../../common/fault.js";
+import type { Random } from "../../common/random.js";
+import {
+  type Entry,
+  EntryKind,
+  type HardState,
+  type MessageKind,
+  type RaftMessage,
+  type RaftSnapshot,
+} from "../../proto/gen/raft.js";
+import { findMember, type Members, votersOf } from "./conf.js";
+import { ELECTION_TICKS } from "./limits.js";
+import { RaftLog } from "./log.js";
+import { emptyEntry, makeMessage } from "./message.js";
+import { Progress } from "./progress.js";
+import { ReadQueue, type ReadRequest } from "./read-only.js";
+import { SnapshotAssembly } from "./snapshot-chunks.js";
+
+export type Role = "follower" | "pre-candidate" | "candidate" | "leader";
+
+/** A read that was asked here with `context` may be answered once `index` is applied. */
+export interface ReadState {
+  readonly context: number;
+  readonly index: number;
+}
+
+/** What a member starts from. */
+export interface RaftStart {
+  readonly id: number;
+  readonly random: Random;
+  readonly hardState: HardState;
+  readonly snapshot: Pick<RaftSnapshot, "meta"> | undefined;
+  readonly entries: readonly Entry[];
+}
+
+/** What only a leader has, made anew for each term it leads. */
+export interface Leading {
+  readonly progress: Map<number, Progress>;
+  readonly reads: ReadQueue;
+  /** Reads from before an entry of this term was committed (dissertation section 6.4, step 1). */
+  earlyReads: ReadRequest[];
+  /** No membership change is proposed while one up to here may be unapplied. */
+  pendingConfIndex: number;
+  /** To whom leadership is being handed; 0: nobody. */
+  transferee: number;
+  transferTicks: number;
+  /** Whether it was told to take over in this tick. */
+  handedOver: boolean;
+  uncommittedBytes: number;
+  /** The snapshot that lagging members are sent, while there are any. */
+  snapshot: RaftSnapshot | undefined;
+  snapshotWanted: boolean;
+}
+
+export class RaftState {
+  readonly id: number;
+  readonly #random: Random;
+  term: number;
+  vote: number;
+  role: Role = "follower";
+  leaderId = 0;
+  members: Members;
+  readonly log: RaftLog;
+  /** Ticks since a leader was heard or an election begun. */
+  electionElapsed = 0;
+  timeoutTicks = ELECTION_TICKS;
+  readonly votes = new Map<number, boolean>();
+  /** Whether the candidacy was asked for by the leader before. */
+  transferCampaign = false;
+  /** The term whose leader asked this member to take over; 0: none. */
+  takeOverTerm = 0;
+  leading: Leading | undefined;
+  readonly assembly = new SnapshotAssembly();
+  /** A snapshot from the leader that the disk and the state machine do not have yet. */
+  restored: RaftSnapshot | undefined;
+  /** What may go out now, and what promises something that must be on disk first. */
+  outbox: RaftMessage[] = [];
+  afterPersist: RaftMessage[] = [];
+  readStates: ReadState[] = [];
+
+  constructor(start: RaftStart) {
+    const { hardState, snapshot, entries } = start;
+    const meta = snapshot?.meta;
+    this.id = start.id;
+    this.#random = start.random;
+    this.members = meta?.conf?.members ?? [];
+    const base = { index: meta?.index ?? 0, term: meta?.term ?? 0 };
+    this.log = new RaftLog(base, entries, hardState.commit);
+    // A snapshot may have become durable just before the hard state that belongs to it; in the terms
+    // between, this member has not voted.
+    this.term = Math.max(hardState.term, this.log.last.term);
+    this.vote = this.term === hardState.term ? hardState.vote : 0;
+    this.resetTimer();
+  }
+
+  get voters(): readonly number[] {
+    return votersOf(this.members);
+  }
+
+  isVoter(): boolean {
+    return findMember(this.members, this.id)?.learner === false;
+  }
+
+  send(kind: MessageKind, to: number, fields: Partial<RaftMessage>): void {
+    this.outbox.push(makeMessage(kind, this.id, to, fields.term ?? this.term, fields));
+  }
+
+  /** For answers that claim something is durable. */
+  sendAfterPersist(kind: MessageKind, to: number, fields: Partial<RaftMessage>): void {
+    this.afterPersist.push(makeMessage(kind, this.id, to, fields.term ?? this.term, fields));
+  }
+
+  /** Raft section 5.2: a random timeout makes split votes rare and short. */
+  resetTimer(): void {
+    this.electionElapsed = 0;
+    this.timeoutTicks = ELECTION_TICKS + this.#random.below(ELECTION_TICKS);
+  }
+
+  follow(term: number, leaderId: number): void {
+    assert(term >= this.term, "terms only grow");
+    if (term > this.term) {
+      this.term = term;
+      this.vote = 0;
+    }
+    if (this.role !== "follower" || leaderId !== this.leaderId) this.resetTimer();
+    this.role = "follower";
+    this.leaderId = leaderId;
+    this.leading = undefined;
+    this.votes.clear();
+  }
+
+  becomeLeader(): void {
+    assert(this.role === "candidate", "only a candidate becomes leader");
+    this.role = "leader";
+    this.leaderId = this.id;
+    this.votes.clear();
+    this.assembly.clear();
+    this.resetTimer();
+    const last = this.log.last.index;
+    const uncommitted = this.log.slice(this.log.committed + 1, last);
+    this.leading = {
+      progress: new Map(),
+      reads: new ReadQueue(),
+      earlyReads: [],
+      // Cautious: any entry not yet applied might be a membership change.
+      pendingConfIndex: last,
+      transferee: 0,
+      transferTicks: 0,
+      handedOver: false,
+      uncommittedBytes: uncommitted.reduce((sum, entry) => sum + entry.data.length, 0),
+      snapshot: undefined,
+      snapshotWanted: false,
+    };
+    this.trackMembers(this.leading);
+    this.log.append(emptyEntry(this.term, last + 1));
+  }
+
+  /** Progress for each other member, and for nobody else. */
+  trackMembers(leading: Leading): void {
+    const { progress } = leading;
+    for (const raftId of progress.keys()) {
+      if (findMember(this.members, raftId) === undefined) progress.delete(raftId);
+    }
+    for (const { raftId } of this.members) {
+      if (raftId !== this.id && !progress.has(raftId)) {
+        progress.set(raftId, new Progress(this.log.last.index + 1));
+      }
+    }
+  }
+
+  /** Whether a membership change is committed and not yet applied: until then its majority is unknown. */
+  hasUnappliedChange(): boolean {
+    return this.log
+      .slice(this.log.applied + 1, this.log.committed)
+      .some((entry) => entry.kind === EntryKind.CONF_CHANGE);
+  }
+}
