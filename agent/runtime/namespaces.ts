@@ -56,13 +56,13 @@ export class Namespaces {
     // What the machine mounts and unmounts still arrives here; what is mounted here goes nowhere.
     libc.mount("none", "/", null, libc.MS_REC | libc.MS_SLAVE);
     libc.sethostname(wish.hostname);
-    const holder = startHolder();
-    mountInside(wish);
-    const made = new Namespaces(holder);
+    const made = new Namespaces(startHolder());
+    // While /proc is still the machine's: the container's knows nothing of this thread.
     KINDS.forEach(([name, kind], i) => {
       const home = homes[i];
       if (home !== undefined) made.#held.push({ kind, home, inside: openNamespace(name) });
     });
+    mountInside(wish);
     made.#leave();
     return made;
   }

@@ -9,6 +9,9 @@ export interface ProcessMark {
   readonly bootId: string;
 }
 
+// include/linux/sched.h; shown by proc_pid_stat(5) as field 9. It stays set in a zombie.
+const PF_EXITING = 0x4;
+
 export function bootId(): string {
   return readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
 }
@@ -19,8 +22,9 @@ export function markOf(pid: number): ProcessMark | undefined {
     const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
     // The second field is the name in parentheses, and may itself hold anything.
     const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-    // A zombie has ended; only its parent has not looked yet.
-    if (fields[0] === "Z" || fields[0] === "X") return undefined;
+    // What is exiting runs no more. Process 1 of a namespace stays so until everybody in it is reaped,
+    // some of them by the machine's own init, whenever that looks.
+    if (Number(fields[6]) & PF_EXITING) return undefined;
     return { pid, startTicks: fields[19] ?? "", bootId: bootId() };
   } catch {
     return undefined;

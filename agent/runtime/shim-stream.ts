@@ -5,6 +5,9 @@ import { Fault } from "../../common/fault.js";
 import { encodeFrame, FrameDecoder, NOTICE, STDIN } from "../task/stdio-frame.js";
 import { decodeMessage, encodeMessage, type Notice, type Request } from "./shim-protocol.js";
 
+// Choice: well below what a frame may hold.
+const INPUT_BYTES_MAX = 256 * 1024;
+
 /** Connects and asks. Throws a Fault when nobody listens. */
 export function openConnection(path: string, request: Request): Promise<Socket> {
   return new Promise((resolve, reject) => {
@@ -57,9 +60,15 @@ export class ShimStream extends Duplex {
 
   override _write(chunk: Buffer, _encoding: string, done: (error?: Error | null) => void): void {
     // An empty frame is the end, so nothing is said of nothing.
-    const goes = this.options.stdin && this.socket.writable && chunk.length > 0;
-    if (goes) this.socket.write(encodeFrame(STDIN, chunk), () => done());
-    else done();
+    if (!this.options.stdin || !this.socket.writable || chunk.length === 0) {
+      done();
+      return;
+    }
+    let at = 0;
+    for (; at + INPUT_BYTES_MAX < chunk.length; at += INPUT_BYTES_MAX) {
+      this.socket.write(encodeFrame(STDIN, chunk.subarray(at, at + INPUT_BYTES_MAX)));
+    }
+    this.socket.write(encodeFrame(STDIN, chunk.subarray(at)), () => done());
   }
 
   override _final(done: () => void): void {
