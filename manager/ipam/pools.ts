@@ -4,7 +4,6 @@ import {
   formatPrefix,
   networkOf,
   type Prefix,
-  parseIp,
   parsePrefix,
   sizeOf,
 } from "../../common/address.js";
@@ -53,7 +52,6 @@ export function chooseSubnet(
 ): Prefix | Refusal {
   const prefixes = checkPools(pools, subnetSize);
   if (isRefusal(prefixes)) return prefixes;
-  const underlay = [...view.underlayAddresses()].map(parseIp).filter((ip) => ip?.family === 4);
   for (const pool of prefixes) {
     const step = 1n << BigInt(bitsOf(4) - subnetSize);
     const end = pool.ip.value + sizeOf(pool);
@@ -61,8 +59,7 @@ export function chooseSubnet(
     while (value < end) {
       const candidate: Prefix = { ip: { family: 4, value }, length: subnetSize };
       const use = view.overlappingSubnet(candidate);
-      const isUnderlay = underlay.some((ip) => ip && ip.value >= value && ip.value < value + step);
-      if (use === undefined && !isUnderlay) return candidate;
+      if (use === undefined && !view.hasUnderlayAddressIn(candidate)) return candidate;
       value += step;
       // Behind the end of what is in the way, if that is larger than one piece.
       const behind = use === undefined ? value : use.prefix.ip.value + sizeOf(use.prefix);

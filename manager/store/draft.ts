@@ -90,8 +90,8 @@ export class TablesDraft implements Draft {
   managers() {
     return this.tables.managers();
   }
-  underlayAddresses() {
-    return this.tables.underlayAddresses();
+  hasUnderlayAddressIn(prefix: Prefix) {
+    return this.tables.hasUnderlayAddressIn(prefix);
   }
   network(id: string) {
     return this.tables.network(id);

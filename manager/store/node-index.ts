@@ -1,5 +1,5 @@
 // What is derived from the nodes: who has which Raft id, key and underlay address, and who manages.
-import { parseHostPort } from "../../common/address.js";
+import { type Ip, parseHostPort, parseIp } from "../../common/address.js";
 import { type Node, Role } from "../../proto/gen/types.js";
 
 export class NodeIndex {
@@ -8,7 +8,7 @@ export class NodeIndex {
   readonly byKeyDigest = new Map<string, string>();
   readonly managers = new Map<string, Node>();
   /** How many nodes name each address: several nodes may stand on one machine. */
-  readonly addresses = new Map<string, number>();
+  readonly addresses = new Map<string, { readonly ip: Ip; readonly count: number }>();
 
   replace(before: Node | undefined, after: Node | undefined): void {
     if (before !== undefined) this.#remove(before);
@@ -20,7 +20,9 @@ export class NodeIndex {
     if (node.publicKeyDigest.length > 0) this.byKeyDigest.set(keyOf(node), node.id);
     if (isManager(node)) this.managers.set(node.id, node);
     for (const address of underlayAddressesOf(node)) {
-      this.addresses.set(address, (this.addresses.get(address) ?? 0) + 1);
+      const known = this.addresses.get(address);
+      const ip = known?.ip ?? parseIp(address);
+      if (ip !== undefined) this.addresses.set(address, { ip, count: (known?.count ?? 0) + 1 });
     }
   }
 
@@ -29,8 +31,9 @@ export class NodeIndex {
     if (node.publicKeyDigest.length > 0) this.byKeyDigest.delete(keyOf(node));
     this.managers.delete(node.id);
     for (const address of underlayAddressesOf(node)) {
-      const left = (this.addresses.get(address) ?? 0) - 1;
-      if (left > 0) this.addresses.set(address, left);
+      const known = this.addresses.get(address);
+      if (known === undefined) continue;
+      if (known.count > 1) this.addresses.set(address, { ...known, count: known.count - 1 });
       else this.addresses.delete(address);
     }
   }

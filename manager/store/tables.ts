@@ -1,6 +1,6 @@
 // The objects and everything derived from them, kept in step by one method: `replace`. It takes any
 // change back by its reverse, which is what drafts and refused transactions rest on.
-import { networkOf, type Prefix, parsePrefix } from "../../common/address.js";
+import { contains, networkOf, type Prefix, parsePrefix } from "../../common/address.js";
 import { assert, unreachable } from "../../common/fault.js";
 import type { Cluster, Endpoint, Network, Node, Quarantine } from "../../proto/gen/types.js";
 import { BITS_MAX, SparseBits } from "../ipam/sparse-bits.js";
@@ -148,8 +148,9 @@ export class Tables implements StoreView {
   managers(): Iterable<Node> {
     return this.#nodeIndex.managers.values();
   }
-  underlayAddresses(): Iterable<string> {
-    return this.#nodeIndex.addresses.keys();
+  hasUnderlayAddressIn(prefix: Prefix): boolean {
+    for (const { ip } of this.#nodeIndex.addresses.values()) if (contains(prefix, ip)) return true;
+    return false;
   }
 
   network(id: string): Network | undefined {

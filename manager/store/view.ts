@@ -22,8 +22,8 @@ export interface StoreView {
   nodeByKeyDigest(digest: Uint8Array): Node | undefined;
   /** Nodes that are, or are wanted as, managers. */
   managers(): Iterable<Node>;
-  /** Every address on which a node is known on the underlay: control and data path, without port. */
-  underlayAddresses(): Iterable<string>;
+  /** Whether any node is known on the underlay (control or data path) by an address in `prefix`. Looks at every node. */
+  hasUnderlayAddressIn(prefix: Prefix): boolean;
 
   network(id: string): Network | undefined;
   networkByName(name: string): Network | undefined;
