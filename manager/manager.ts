@@ -127,7 +127,17 @@ export class Manager {
     const tls = await loadTls(dir);
     if (!tls) throw new Fault("IDENTITY_DAMAGED", { path: dir.path, why: "tls.json is missing" });
     const seat = await this.#openPortPatiently(identity, pem(tls));
-    const member = await this.#open(seat, { kind: "resume", raftId: identity.raftId });
+    let member: Member;
+    try {
+      member = await this.#open(seat, { kind: "resume", raftId: identity.raftId });
+    } catch (error) {
+      await this.#closeSeat(seat);
+      if (!(error instanceof Fault) || error.code !== "LOG_EMPTY") throw error;
+      // A join that was cut short before the leader had sent anything: as good as none.
+      await dir.erase();
+      this.#state = { kind: "idle" };
+      return;
+    }
     this.#state = { kind: "running", seat, member };
     log.info({ node: identity.nodeId, addr: identity.listenAddr }, "manager resumed");
   }

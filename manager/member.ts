@@ -1,9 +1,10 @@
 // One seat in the Raft group, running: log, store, loops and the services that stand on them. Made by
 // manager.ts when this node becomes a manager, closed when it stops being one.
 
+import { status } from "@grpc/grpc-js";
 import type { Clock } from "../common/clock.js";
 import { Closing } from "../common/closing.js";
-import { Fault, messageOf } from "../common/fault.js";
+import { Fault, isRefusal, messageOf } from "../common/fault.js";
 import { peerIdentity } from "../common/grpc/peer-identity.js";
 import type { Logger } from "../common/log.js";
 import type { Random } from "../common/random.js";
@@ -107,7 +108,13 @@ export async function openMember(options: MemberOptions): Promise<Member> {
     const base = { ...options, store, consensus, writer, router, clusterId: identity.clusterId };
     const dispatch = new Dispatch({ ...base, helloMs: timing.dialMs });
     runLoops(options, closing, { leadership, writer, dispatch, membership: base });
-    followMembers(options, closing, consensus, transport);
+    followMembers(options, closing, consensus);
+    const tune = () => {
+      const wanted = store.view.cluster()?.spec?.snapshotInterval ?? 0;
+      consensus.setSnapshotInterval(wanted || SNAPSHOT_INTERVAL);
+    };
+    closing.push("settings watch", store.changes.subscribe(tune));
+    tune();
     return {
       services: {
         control: controlApi({
@@ -142,6 +149,7 @@ export async function openMember(options: MemberOptions): Promise<Member> {
 
 function openTransport(options: MemberOptions, closing: Closing): GrpcRaftTransport {
   const { identity, peers, clock, timing, log } = options;
+  const refused = doubtful(options, closing);
   const transport = createRaftTransport({
     clusterId: identity.clusterId,
     selfRaftId: identity.raftId,
@@ -149,13 +157,48 @@ function openTransport(options: MemberOptions, closing: Closing): GrpcRaftTransp
     clock,
     timing,
     log,
-    onRefused: (member, _code, details) => {
+    onRefused: (member, code, details) => {
       log.warn({ peer: member.nodeId, why: details }, "raft messages refused");
+      if (code === status.PERMISSION_DENIED) refused(member);
     },
   });
   closing.push("raft transport", () => transport.close());
   return transport;
 }
+
+/**
+ * A member that was removed is not sent the entry that says so; it hears of it by being refused. One
+ * refusal may be a manager that lags, so the leader is asked, by asking it for the seat again.
+ */
+function doubtful(options: MemberOptions, closing: Closing): (member: RaftMember) => void {
+  const { identity, peers, clock, timing, log } = options;
+  const stop = new AbortController();
+  closing.push("doubts", () => stop.abort(new Fault("STOPPED")));
+  let asking = false;
+  const ask = async (member: RaftMember) => {
+    const { membership } = peers.link(member.addr);
+    const request = { addr: identity.advertiseAddr, nodeId: "" };
+    const caller = { ...NOBODY, signal: stop.signal };
+    const answer = await membership.join(request, caller);
+    const gone = isRefusal(answer)
+      ? answer.code === "permission-denied"
+      : answer.raftId !== identity.raftId;
+    if (gone) options.onRemoved();
+    await clock.sleep(timing.retryMaxMs, stop.signal);
+  };
+  return (member) => {
+    if (asking || stop.signal.aborted) return;
+    asking = true;
+    ask(member)
+      .catch((error: unknown) => log.debug({ err: messageOf(error) }, "could not ask for the seat"))
+      .finally(() => {
+        asking = false;
+      });
+  };
+}
+
+// This process asking in its own name: its certificate says the rest.
+const NOBODY = { peer: undefined, local: true, forwarded: false, remoteAddr: "" };
 
 interface Loops {
   readonly leadership: Leadership;
@@ -193,7 +236,6 @@ function followMembers(
   options: MemberOptions,
   closing: Closing,
   consensus: RunningConsensus<Outcomes>,
-  transport: GrpcRaftTransport,
 ): void {
   const { identity, peers } = options;
   let wasMember = false;
@@ -202,7 +244,6 @@ function followMembers(
     const isMember = members.some(({ raftId }) => raftId === identity.raftId);
     if (wasMember && !isMember) options.onRemoved();
     wasMember ||= isMember;
-    transport.setMembers(members.filter(({ raftId }) => raftId !== identity.raftId));
     peers.keepOnly(new Set(members.map(({ addr }) => addr)));
   };
   closing.push("member watch", consensus.changed.subscribe(look));

@@ -9,6 +9,8 @@ import type { StoreView } from "../store/view.js";
 const OPEN_TO_ALL = "/skein.v1.CertificateAuthority/IssueCertificate";
 const FOR_ALL_NODES = "/skein.v1.Dispatcher/";
 const RAFT = "/skein.v1.Raft/";
+/** Whether a node may have a seat is the leader's to say: a manager that lags only passes it on. */
+const RAFT_JOIN = "/skein.v1.Raft/Join";
 
 /** `view` is what this manager knows, which on one that is just joining is nothing. */
 export function admit(
@@ -30,7 +32,8 @@ export function admit(
   }
   // A demoted manager's certificate still says manager; the store knows better. A node that this
   // manager has not heard of yet has only its certificate to speak for it, and only for Raft.
-  const known = node ? isManager(node) : path.startsWith(RAFT) || cluster === undefined;
+  const known =
+    path === RAFT_JOIN || (node ? isManager(node) : path.startsWith(RAFT) || cluster === undefined);
   if (peer.role === Role.MANAGER && known) return undefined;
   if (peer.role === Role.MANAGER) return refuse("permission-denied", NOT_A_MANAGER_ANY_MORE);
   return refuse("permission-denied", "only managers may ask this");

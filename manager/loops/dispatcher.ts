@@ -1,5 +1,5 @@
 // The Dispatcher service and the leader's probes: what works only on the manager that leads.
-import { isRefusal, type Refusal, Refused, refuse } from "../../common/fault.js";
+import { Fault, isRefusal, type Refusal, Refused, refuse } from "../../common/fault.js";
 import { NotLeader } from "../../common/grpc/status.js";
 import type { ProbeResult } from "../../proto/gen/control.js";
 import { attach, detach } from "../control/endpoint.js";
@@ -97,7 +97,12 @@ export class Dispatch {
   ) {
     return async (request: Request, caller: Caller): Promise<Response | Refusal> => {
       this.#leading();
-      return run(request, caller);
+      try {
+        return await run(request, caller);
+      } catch (error) {
+        const lost = error instanceof Fault && LOST.has(error.code);
+        throw lost ? new NotLeader(undefined) : error;
+      }
     };
   }
 
@@ -107,6 +112,9 @@ export class Dispatch {
     return this.#term;
   }
 }
+
+/** Faults of a leader that leads no more; the agent asks the next one, and may: these calls are repeatable. */
+const LOST = new Set(["NOT_LEADER", "LEADERSHIP_LOST"]);
 
 /** Sessions come over TLS only; the admission interceptor has seen to the certificate. */
 function nodeOf(caller: Caller): string {

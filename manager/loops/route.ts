@@ -75,6 +75,7 @@ function afterFailure(error: unknown, repeatable: boolean): "again" | Refusal {
   if (!(error instanceof Fault)) throw error;
   switch (error.code) {
     case "NOT_LEADER":
+    case "BUSY":
       return "again";
     case "RPC_UNREACHABLE":
       if (repeatable || error.data["sent"] === false) return "again";

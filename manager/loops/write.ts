@@ -174,6 +174,10 @@ function refusalOf(error: unknown): Refusal | undefined {
         "unavailable",
         "this manager lost the leadership before the change was agreed on; look whether it was made, and try again",
       );
+    case "BUSY":
+      return refuse("unavailable", "the manager is busy; try again");
+    case "TOO_LARGE":
+      return refuse("resource-exhausted", "the change is too large to be agreed on at once");
     case "STOPPED":
       return refuse("unavailable", "this manager is stopping; try again on another");
     default:

@@ -1,0 +1,209 @@
+// Three manager processes: joining, following, failing over, coming back, being demoted.
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { isRefusal, Refused } from "../../common/fault.js";
+import { redirectOf } from "../../common/grpc/status.js";
+import { type Node, Role } from "../../proto/gen/types.js";
+import { compiledManager } from "./compiled.js";
+import { TestAgent, TestManager, until } from "./harness.js";
+
+let main: string;
+let managers: TestManager[] = [];
+
+beforeAll(async () => {
+  main = await compiledManager();
+  const first = await TestManager.start(main);
+  managers.push(first);
+  const made = await first.init();
+  if (isRefusal(made)) throw new Refused(made);
+  const token = await first.token("manager");
+  for (const _ of [2, 3]) {
+    const next = await TestManager.start(main);
+    managers.push(next);
+    await next.joinManagers(first, token);
+  }
+}, 120_000);
+afterAll(async () => {
+  for (const manager of managers) await manager.close();
+});
+
+async function nodesBy(manager: TestManager): Promise<readonly Node[]> {
+  return (await manager.must(manager.control, manager.control.listNodes, {})).nodes;
+}
+
+/** The one that leads, and the others. */
+async function leaderAndFollowers(alive: readonly TestManager[]) {
+  return until("a leader", async () => {
+    const [asked] = alive;
+    const { leaderNodeId } = await (asked?.status() ?? Promise.reject(new Error("nobody")));
+    const leader = alive.find(({ nodeId }) => nodeId === leaderNodeId);
+    const followers = alive.filter((each) => each !== leader);
+    return leader && { leader, followers };
+  });
+}
+
+async function setRole(by: TestManager, nodeId: string, role: Role) {
+  const node = (await nodesBy(by)).find(({ id }) => id === nodeId);
+  if (!node?.spec) throw new Error("no such node");
+  const spec = { ...node.spec, role };
+  const version = node.meta?.version ?? 0;
+  return by.call(by.control, by.control.updateNode, { id: nodeId, version, spec });
+}
+
+describe("three managers", () => {
+  test("are three voters, and each is recorded with its address", async () => {
+    for (const manager of managers) {
+      const { state, members } = await manager.status();
+      expect(state).toBe("running");
+      expect(members.filter(({ learner }) => !learner)).toHaveLength(3);
+    }
+    const [first] = managers;
+    if (!first) throw new Error("none");
+    await until("all are recorded", async () => {
+      const nodes = await nodesBy(first);
+      const addrs = nodes.map(({ manager }) => manager?.addr).sort();
+      const wanted = managers.map(({ addr }) => addr).sort();
+      return JSON.stringify(addrs) === JSON.stringify(wanted) || undefined;
+    });
+  });
+
+  test("joining again gives the same seat", async () => {
+    const [first, second] = managers;
+    if (!first || !second) throw new Error("none");
+    const again = await second.call(second.admin, second.admin.join, {
+      identity: second.identity,
+      listenAddr: second.addr,
+      advertiseAddr: second.addr,
+      remoteAddr: first.addr,
+    });
+    expect(isRefusal(again) && again.message).toContain("already part of a swarm");
+  });
+
+  test("a follower answers as the leader does", async () => {
+    const { followers } = await leaderAndFollowers(managers);
+    for (const [index, follower] of followers.entries()) {
+      const network = await follower.createNetwork(`by-follower-${index}`);
+      if (isRefusal(network)) throw new Refused(network);
+      expect(network.subnets).toHaveLength(1);
+      const taken = await follower.createNetwork(`by-follower-${index}`);
+      expect(isRefusal(taken) && taken.code).toBe("already-exists");
+    }
+    const [one, two] = await Promise.all(
+      followers.map((each) => each.must(each.control, each.control.listNetworks, {})),
+    );
+    expect(one).toEqual(two);
+  });
+
+  test("a follower redirects sessions and issues certificates", async () => {
+    const { leader, followers } = await leaderAndFollowers(managers);
+    const [follower] = followers;
+    if (!follower) throw new Error("none");
+    const agent = await TestAgent.join(follower.addr, await follower.token("worker"));
+    const session = agent.openSession();
+    await until("a redirect", () => session.error);
+    expect(redirectOf(session.error)).toBe(leader.addr);
+    session.close();
+    const right = agent.openSession(leader.addr);
+    await right.heard("assignments");
+    right.close();
+  });
+
+  test("the leader killed: another serves within seconds, and it comes back with all", async () => {
+    const { leader, followers } = await leaderAndFollowers(managers);
+    const [follower] = followers;
+    if (!follower) throw new Error("none");
+    await leader.kill();
+    const beganMs = Date.now();
+    const network = await follower.createNetwork("after-the-kill");
+    expect(isRefusal(network) ? network.message : "made").toBe("made");
+    expect(Date.now() - beganMs).toBeLessThan(3_000);
+    await leader.spawn();
+    await until("it has caught up", async () => {
+      const { networks } = await leader.must(leader.control, leader.control.listNetworks, {});
+      return networks.some(({ spec }) => spec?.name === "after-the-kill") || undefined;
+    });
+    const { commit } = await follower.status();
+    await until("its own log is there", async () => {
+      return (await leader.status()).applied >= commit || undefined;
+    });
+  });
+
+  test("without quorum it refuses in Docker's words, and goes on when it is back", async () => {
+    const [first, second, third] = managers;
+    if (!first || !second || !third) throw new Error("none");
+    await second.kill();
+    await third.kill();
+    const refused = await until("a refusal", async () => {
+      const answer = await first.createNetwork("nobody-agrees").catch(() => undefined);
+      const inVain = isRefusal(answer) && answer.message.startsWith("The swarm does not");
+      return inVain ? answer.message : undefined;
+    });
+    expect(refused).toContain("The swarm does not have a leader");
+    await second.spawn();
+    await third.spawn();
+    await until("it goes on", async () => {
+      const made = await first.createNetwork("agreed").catch(() => undefined);
+      return (
+        (made !== undefined && (!isRefusal(made) || made.code === "already-exists")) || undefined
+      );
+    });
+  });
+
+  test("one that is demoted leaves the group, is a worker, and is told so", async () => {
+    const { leader, followers } = await leaderAndFollowers(managers);
+    const [demoted, other] = followers;
+    if (!demoted || !other) throw new Error("none");
+    const answer = await setRole(leader, demoted.nodeId, Role.WORKER);
+    if (isRefusal(answer)) throw new Refused(answer);
+    await until("it is a worker", async () => {
+      const node = (await nodesBy(other)).find(({ id }) => id === demoted.nodeId);
+      return (node?.role === Role.WORKER && node.manager === undefined) || undefined;
+    });
+    await until("it knows", async () => (await demoted.status()).state === "removed" || undefined);
+    expect((await leader.status()).members).toHaveLength(2);
+  });
+
+  test("a promoted one takes a seat again", async () => {
+    const { leader } = await leaderAndFollowers(managers.filter(({ nodeId }) => nodeId !== ""));
+    const removed = await until("the removed one", async () => {
+      for (const manager of managers)
+        if ((await manager.status()).state === "removed") return manager;
+      return undefined;
+    });
+    const answer = await setRole(leader, removed.nodeId, Role.MANAGER);
+    if (isRefusal(answer)) throw new Refused(answer);
+    await removed.must(removed.admin, removed.admin.join, {
+      identity: removed.identity,
+      listenAddr: removed.addr,
+      advertiseAddr: removed.addr,
+      remoteAddr: leader.addr,
+    });
+    expect((await removed.status()).members).toHaveLength(3);
+  });
+
+  test("a leader that is demoted hands over first", async () => {
+    const { leader, followers } = await leaderAndFollowers(managers);
+    const [follower] = followers;
+    if (!follower) throw new Error("none");
+    const answer = await setRole(follower, leader.nodeId, Role.WORKER);
+    if (isRefusal(answer)) throw new Refused(answer);
+    await until("it is gone", async () => {
+      const { members } = await follower.status();
+      return members.length === 2 || undefined;
+    });
+    const network = await follower.createNetwork("after-the-handover");
+    expect(isRefusal(network)).toBe(false);
+    managers = managers.filter((each) => each !== leader);
+    await leader.close();
+  });
+
+  test("of two, one may leave, and the last cannot be demoted", async () => {
+    const [one, two] = managers;
+    if (!one || !two) throw new Error("none");
+    await two.must(two.admin, two.admin.leave, { force: false });
+    await until("one is alone", async () => (await one.status()).members.length === 1 || undefined);
+    const last = await setRole(one, one.nodeId, Role.WORKER);
+    expect(isRefusal(last) && last.message).toBe(
+      "attempting to demote the last manager of the swarm",
+    );
+  });
+});
