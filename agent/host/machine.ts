@@ -1,23 +1,20 @@
 // The machine's addresses, ports and facts, as the kernel tells them.
 import { createSocket } from "node:dgram";
 import { readFileSync } from "node:fs";
-import { readFile } from "node:fs/promises";
 import { cpus, machine, release, totalmem } from "node:os";
-import { contains, type Prefix, parseIp, parsePrefix } from "../../common/address.js";
+import { contains, parseIp, parsePrefix } from "../../common/address.js";
 import type { MachineDoor } from "../loops/machine.js";
 import type { MachineAddress } from "../member/advertise.js";
-import { programHolds } from "../member/data-path-port.js";
 import type { Underlay } from "../reconcile/have.js";
+import type { Kernel } from "../reconcile/kernel.js";
 
-export function machineDoor(underlay: () => Underlay): MachineDoor {
+export function machineDoor(kernel: Pick<Kernel, "underlay" | "dataPortProblem">): MachineDoor {
   return {
-    addresses: async () => machineAddresses(underlay()),
+    addresses: async () => machineAddresses(kernel.underlay()),
     sourceTowards,
-    async udpPortTaken(port) {
-      const tables = ["/proc/net/udp", "/proc/net/udp6"].map((path) =>
-        readFile(path, "latin1").catch(() => ""),
-      );
-      return (await Promise.all(tables)).some((text) => programHolds(text, port));
+    dataPortProblem(address, port) {
+      const ip = parseIp(address);
+      return ip === undefined ? `${address} is not an address` : kernel.dataPortProblem(ip, port);
     },
   };
 }

@@ -87,12 +87,13 @@ export class ManagerProcess implements ManagerHost {
   async #keep(signal: AbortSignal): Promise<void> {
     const { timing, clock } = this;
     let pauseMs = timing.retryMinMs;
+    const stopped = aborted(signal);
     while (!signal.aborted) {
       const beganMs = clock.monotonicMs();
       try {
         this.#running = await this.runner.start();
         if (signal.aborted) return;
-        this.#lastEnd = await Promise.race([this.#running.exited, aborted(signal)]);
+        this.#lastEnd = await Promise.race([this.#running.exited, stopped]);
         if (signal.aborted) return;
         this.#running.release();
       } catch (error) {

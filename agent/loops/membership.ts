@@ -123,7 +123,7 @@ export class MembershipLoop implements Membership {
     const dataPathPort = dataPathPortOf(request.dataPathPort);
     if (isRefusal(dataPathPort)) return dataPathPort;
     if (this.#member !== undefined) return this.#forceNewCluster(this.#member, request, addresses);
-    const taken = await this.#portProblem(dataPathPort);
+    const taken = this.#portProblem(addresses.dataPathAddr, dataPathPort);
     if (taken !== undefined) return taken;
     return this.#undoing(async () => {
       const { key, csr } = await this.deps.door.newKey();
@@ -192,7 +192,7 @@ export class MembershipLoop implements Membership {
         dataPathPort: issued.dataPathPort,
         managers: [{ nodeId: "", addr: remoteAddr }],
       };
-      const taken = await this.#portProblem(issued.dataPathPort);
+      const taken = this.#portProblem(addresses.dataPathAddr, issued.dataPathPort);
       if (taken !== undefined) return taken;
       if (isManager) {
         await this.deps.manager.start();
@@ -350,10 +350,9 @@ export class MembershipLoop implements Membership {
     await this.#sweep();
   }
 
-  async #portProblem(port: number): Promise<Refusal | undefined> {
-    const holder = await this.deps.machine.udpPortTaken(port);
-    if (!holder) return undefined;
-    return refuse("unavailable", `UDP port ${port} (data path) is already in use on this machine`);
+  #portProblem(address: string, port: number): Refusal | undefined {
+    const problem = this.deps.machine.dataPortProblem(address, port);
+    return problem === undefined ? undefined : refuse("unavailable", problem);
   }
 
   async #alone<T>(doing: string, work: () => Promise<T | Refusal>): Promise<T | Refusal> {

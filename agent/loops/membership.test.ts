@@ -1,0 +1,265 @@
+import { expect, test } from "vitest";
+import { systemClock } from "../../common/clock.js";
+import { Fault, isRefusal, refuse } from "../../common/fault.js";
+import { formatJoinToken } from "../../common/join-token.js";
+import { silentLogger } from "../../common/log.js";
+import { DEFAULT_TIMING } from "../../common/timing.js";
+import { Availability, Role } from "../../proto/gen/types.js";
+import type {
+  InitSwarm,
+  Issued,
+  JoinSwarm,
+  ManagerHost,
+  NodeIdentity,
+  NodeRecord,
+} from "../seams.js";
+import type { Member } from "./member.js";
+import { MembershipLoop } from "./membership.js";
+
+const token = formatJoinToken({ rootDigest: new Uint8Array(32).fill(1), secret: "s".repeat(25) });
+const bytes = Buffer.from("x");
+const issued: Issued = {
+  nodeId: "me",
+  clusterId: "c",
+  role: Role.WORKER,
+  certificate: bytes,
+  root: bytes,
+  dataPathPort: 4789,
+};
+
+/** A node whose disk, manager process and swarm are these few variables. */
+function world() {
+  const disk: { node?: NodeRecord | undefined; identity?: NodeIdentity | undefined } = {};
+  const asked: string[] = [];
+  const state = {
+    asked,
+    disk,
+    wiped: 0,
+    portTaken: false,
+    started: false,
+    members: [] as string[],
+  };
+  const answers = {
+    join: async (addr: string): Promise<Issued | ReturnType<typeof refuse>> => {
+      asked.push(addr);
+      return issued;
+    },
+    start: async () => {
+      state.started = true;
+    },
+    init: async (): Promise<unknown> => ({
+      nodeId: "me",
+      clusterId: "c",
+      certificate: bytes,
+      rootCaCert: bytes,
+    }),
+  };
+  const manager = {
+    get started() {
+      return state.started;
+    },
+    start: () => answers.start(),
+    stop: async () => {},
+    wipe: async () => {
+      state.started = false;
+      state.wiped++;
+    },
+    init: () => answers.init(),
+    status: async () => refuse("unavailable", "no"),
+    leave: async () => refuse("unavailable", "no"),
+    control: () => "the control client",
+  } as unknown as ManagerHost;
+  const loop = new MembershipLoop({
+    hostname: "h1",
+    clock: systemClock,
+    timing: DEFAULT_TIMING,
+    log: silentLogger(),
+    nodeDisk: {
+      load: async () => disk.node,
+      save: async (record) => {
+        disk.node = record;
+      },
+      clear: async () => {
+        disk.node = undefined;
+      },
+    },
+    identityDisk: {
+      load: async () => disk.identity,
+      save: async (identity) => {
+        disk.identity = identity;
+      },
+      clear: async () => {
+        disk.identity = undefined;
+      },
+    },
+    journal: { load: async () => undefined, save: async () => {}, clear: async () => {} },
+    door: {
+      newKey: async () => ({ key: bytes, csr: bytes }),
+      join: (addr) => answers.join(addr),
+      renew: async () => refuse("unavailable", "no"),
+    },
+    manager,
+    machine: {
+      addresses: async () => [],
+      sourceTowards: async () => "192.0.2.7",
+      dataPortProblem: (_address, port) =>
+        state.portTaken ? `UDP port ${port} is already in use on this machine` : undefined,
+    },
+    makeMember: async (record, identity) => {
+      const member = {
+        record,
+        identity,
+        everOpen: false,
+        problem: "",
+        session: { kind: "connecting" },
+      };
+      const held = { current: { revision: 0, endpoints: [] } };
+      const rest = { held, start: () => {}, close: async () => {}, openWithin: async () => {} };
+      return { ...member, ...rest } as unknown as Member;
+    },
+    onMember: async (member) => void state.members.push(member?.record.nodeId ?? "none"),
+  });
+  return { loop, state, answers };
+}
+
+const init: InitSwarm = {
+  listenAddr: "",
+  advertiseAddr: "192.0.2.1",
+  dataPathAddr: "",
+  dataPathPort: 0,
+  availability: Availability.ACTIVE,
+  forceNewCluster: false,
+  defaultAddrPools: [],
+  subnetSize: 0,
+  spec: undefined,
+};
+const join: JoinSwarm = {
+  listenAddr: "",
+  advertiseAddr: "",
+  dataPathAddr: "",
+  availability: Availability.ACTIVE,
+  remoteAddrs: ["192.0.2.9"],
+  token,
+};
+const text = (value: unknown) => (isRefusal(value) ? value.message : value);
+
+test("outside a swarm every manager's call says how to get into one", async () => {
+  const { loop } = world();
+  expect(text(loop.control())).toBe(
+    'This node is not a swarm manager. Use "docker swarm init" or "docker swarm join" to connect this node to swarm and try again.',
+  );
+  expect(text(await loop.leave(false))).toBe("This node is not part of a swarm");
+  expect(loop.status().state).toBe("inactive");
+});
+
+test("a swarm is made once", async () => {
+  const { loop, state } = world();
+  expect(await loop.init(init)).toEqual({ nodeId: "me" });
+  expect(loop.status()).toMatchObject({
+    state: "active",
+    nodeAddr: "192.0.2.1",
+    role: Role.MANAGER,
+  });
+  expect(state.disk.node).toMatchObject({ role: "manager", advertiseAddr: "192.0.2.1:2377" });
+  for (const again of [await loop.init(init), await loop.join(join)]) {
+    expect(text(again)).toBe(
+      'This node is already part of a swarm. Use "docker swarm leave" to leave this swarm and join another one.',
+    );
+  }
+  expect(text(await loop.leave(false))).toMatch(
+    /^You are attempting to leave the swarm on a node that is participating as a manager\. Removing the last manager erases all current state of the swarm\. Use `--force` to ignore this message\. $/,
+  );
+  expect(await loop.leave(true)).toBeUndefined();
+  expect(state.disk).toEqual({ node: undefined, identity: undefined });
+  expect(state.members).toEqual(["me", "none"]);
+});
+
+test.each([
+  ["a bad address", { ...init, advertiseAddr: "nosuchif" }, /^advertise address must be/],
+  ["no address to be found", { ...init, advertiseAddr: "" }, /--advertise-addr/],
+  ["a data path port out of range", { ...init, dataPathPort: 80 }, /invalid data path port 80/],
+])("init with %s is refused before anything starts", async (_name, request, message) => {
+  const { loop, state } = world();
+  expect(text(await loop.init(request))).toMatch(message);
+  expect(state.started).toBe(false);
+});
+
+test("a data path port that a program holds is named", async () => {
+  const { loop, state } = world();
+  state.portTaken = true;
+  expect(text(await loop.init(init))).toBe("UDP port 4789 is already in use on this machine");
+});
+
+test.each([
+  [
+    "refuses",
+    async () => refuse("unavailable", "listen tcp 0.0.0.0:2377: bind: address already in use"),
+  ],
+  ["fails", async () => Promise.reject(new Fault("MANAGER_START", { why: "exit code 1" }))],
+])("when the manager process %s, nothing is left of the attempt", async (_name, answer) => {
+  const { loop, state, answers } = world();
+  answers.init = answer;
+  expect(text(await loop.init(init))).toMatch(/address already in use|exit code 1/);
+  expect(state.disk).toEqual({ node: undefined, identity: undefined });
+  expect(state.started).toBe(false);
+  expect(loop.status().state).toBe("inactive");
+});
+
+test("a worker joins with the address it has towards the manager", async () => {
+  const { loop, state } = world();
+  expect(await loop.join(join)).toEqual({ role: Role.WORKER });
+  expect(state.asked).toEqual(["192.0.2.9:2377"]);
+  expect(state.disk.node).toMatchObject({ role: "worker", advertiseAddr: "192.0.2.7:2377" });
+  expect(text(loop.control())).toMatch(/^This node is not a swarm manager\. Worker nodes can't/);
+  // A worker's leave needs nobody: no manager answers here.
+  expect(await loop.leave(false)).toBeUndefined();
+  expect(loop.status().state).toBe("inactive");
+});
+
+test.each([
+  ["a bad token", { ...join, token: "SWMTKN-1-bad" }, /^invalid join token$/],
+  ["no address", { ...join, remoteAddrs: [] }, /at least 1 RemoteAddr/],
+  ["a bad address", { ...join, remoteAddrs: ["a b"] }, /invalid remote address/],
+])("join with %s asks nobody", async (_name, request, message) => {
+  const { loop, state } = world();
+  expect(text(await loop.join(request))).toMatch(message);
+  expect(state.asked).toEqual([]);
+});
+
+test("an unreachable manager is passed over, a refused token is not tried elsewhere", async () => {
+  const { loop, state, answers } = world();
+  const request = { ...join, remoteAddrs: ["192.0.2.8", "192.0.2.9"] };
+  answers.join = async (addr) => {
+    state.asked.push(addr);
+    return refuse(
+      addr.startsWith("192.0.2.8") ? "unavailable" : "permission-denied",
+      `no, says ${addr}`,
+    );
+  };
+  expect(text(await loop.join(request))).toBe("no, says 192.0.2.9:2377");
+  state.asked.length = 0;
+  answers.join = async (addr) => {
+    state.asked.push(addr);
+    return refuse("permission-denied", "invalid join token");
+  };
+  await loop.join(request);
+  expect(state.asked).toEqual(["192.0.2.8:2377"]);
+});
+
+test("one thing at a time", async () => {
+  const { loop } = world();
+  const first = loop.init(init);
+  expect(text(await loop.join(join))).toMatch(/making a swarm/);
+  await first;
+});
+
+test("a start finds the membership on disk, or sweeps up what a crash left of none", async () => {
+  const { loop, state } = world();
+  state.disk.identity = { key: bytes, certificate: bytes, root: bytes };
+  await loop.resume();
+  expect(state.disk.identity).toBeUndefined();
+  expect(state.wiped).toBe(1);
+  await loop.init(init);
+  await loop.resume();
+  expect(loop.status().nodeId).toBe("me");
+});

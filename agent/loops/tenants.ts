@@ -1,0 +1,58 @@
+// Containers and attachments of this node as one: what the agent starts, tells and stops together.
+import type { Clock } from "../../common/clock.js";
+import type { Logger } from "../../common/log.js";
+import type { Random } from "../../common/random.js";
+import type { Timing } from "../../common/timing.js";
+import type { Tenants, TenantTools } from "../agent.js";
+import { sandboxPath } from "../reconcile/want.js";
+import { type AttachmentDisk, AttachmentLoop, type LookAtNamespace } from "./attachments.js";
+import { ContainerLoop } from "./containers.js";
+import { type ReleaseDisk, Releases } from "./releases.js";
+import type { ContainerDisk, Runtime } from "./runtime.js";
+
+export interface TenantParts extends TenantTools {
+  readonly runtime: Runtime;
+  readonly containerDisk: ContainerDisk;
+  readonly attachmentDisk: AttachmentDisk;
+  readonly releaseDisk: ReleaseDisk;
+  readonly look: LookAtNamespace;
+  readonly runDir: string;
+  readonly hostname: string;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly timing: Timing;
+  readonly log: Logger;
+}
+
+export function tenants(parts: TenantParts): Tenants {
+  const { clock, timing, log, runDir } = parts;
+  const releases = new Releases(parts.endpoints, parts.releaseDisk, clock, timing, log);
+  const common = { ...parts, releases, readyMs: timing.requestMs };
+  const containers = new ContainerLoop({
+    ...common,
+    disk: parts.containerDisk,
+    sandboxPath: (id) => sandboxPath(runDir, id),
+  });
+  const attachments = new AttachmentLoop({ ...common, disk: parts.attachmentDisk });
+  return {
+    containers,
+    attachments,
+    async restore() {
+      await releases.restore();
+      await Promise.all([containers.restore(), attachments.restore()]);
+    },
+    async networksGone() {
+      await Promise.all([containers.networksGone(), attachments.networksGone()]);
+      await releases.clear();
+    },
+    async told(revision, endpointIds) {
+      await containers.told(revision, endpointIds);
+      await attachments.told(revision, endpointIds);
+    },
+    async close() {
+      await containers.close();
+      await attachments.close();
+      await releases.close();
+    },
+  };
+}

@@ -1,0 +1,243 @@
+// skein-agent: the node's daemon. Reads its settings, opens what it may touch, starts the agent and the
+// local API, and takes both away again on SIGTERM, leaving the node's networking in place.
+import { readFileSync } from "node:fs";
+import { chmod, chown, mkdir } from "node:fs/promises";
+import { createServer } from "node:http";
+import { hostname } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { logVerbosity, setLogVerbosity } from "@grpc/grpc-js";
+import { parseHostPort } from "../common/address.js";
+import { systemClock } from "../common/clock.js";
+import { Closing } from "../common/closing.js";
+import { Fault, messageOf } from "../common/fault.js";
+import { newSwarmId } from "../common/ids.js";
+import { createLogger, type Logger } from "../common/log.js";
+import { systemRandom } from "../common/random.js";
+import { SKEIN_VERSION } from "../common/version.js";
+import { type Powers, startAgent } from "./agent.js";
+import { serveApi } from "./api/serve.js";
+import { type AgentSettings, HELP, parseCommand } from "./config.js";
+import { attachmentDiskAt } from "./disk/attachments-file.js";
+import { containerDiskAt } from "./disk/containers-file.js";
+import { identityDiskAt } from "./disk/identity-files.js";
+import { journalAt } from "./disk/journal.js";
+import { nodeDiskAt } from "./disk/node-file.js";
+import { releaseDiskAt } from "./disk/releases-file.js";
+import { readIfThere, replaceFile } from "./disk/replace-file.js";
+import { openStateFolder } from "./disk/state-folder.js";
+import { explain } from "./disk/state-problem.js";
+import { certificateDoor } from "./grpc/certificates.js";
+import { localManager } from "./grpc/local-manager.js";
+import { GrpcManagerLink } from "./grpc/manager-link.js";
+import { childRunner, managerPaths } from "./host/child-runner.js";
+import { machineDoor, machineFacts } from "./host/machine.js";
+import { unitRunner } from "./host/unit-runner.js";
+import { LinuxKernel } from "./kernel/kernel.js";
+import { lookAtNamespaceFile } from "./kernel/namespace.js";
+import { LinuxPinger } from "./kernel/pinger.js";
+import { Applier } from "./loops/apply.js";
+import { ManagerProcess } from "./loops/manager-process.js";
+import { tenants } from "./loops/tenants.js";
+import { agentMetrics } from "./metrics.js";
+import { ProcessRuntime } from "./runtime/process-runtime.js";
+import { findGroup, findUser, type User } from "./runtime/users.js";
+
+async function main(): Promise<void> {
+  const command = parseCommand(process.argv.slice(2), { hostname: hostname(), readText });
+  switch (command.kind) {
+    case "help":
+      process.stdout.write(`${HELP}\n`);
+      return;
+    case "version":
+      process.stdout.write(`skein-agent ${SKEIN_VERSION}\n`);
+      return;
+    case "wrong":
+      return fail(2, `${command.message}\nSee 'skein-agent --help'.`);
+    case "run":
+      return run(command.settings);
+  }
+}
+
+async function run(settings: AgentSettings): Promise<void> {
+  if (process.geteuid?.() !== 0) {
+    return fail(1, "it must run as root: it makes network namespaces and devices");
+  }
+  const user = findUser(settings.managerUser);
+  if (typeof user === "string" && settings.managerUnit === "") {
+    return fail(
+      1,
+      `there is no user ${settings.managerUser} to run the manager process as; make one with ` +
+        `'useradd --system --shell /usr/sbin/nologin ${settings.managerUser}', or name another with --manager-user`,
+    );
+  }
+  // The library writes what it finds noteworthy to standard error by itself; we log it, once, as ours.
+  setLogVerbosity(logVerbosity.NONE);
+  const log = createLogger("skein-agent", settings.logLevel);
+  const closing = new Closing(log);
+  try {
+    const folder = await openStateFolder(settings.stateDir);
+    closing.push("state folder", () => folder.release());
+    await start(settings, typeof user === "string" ? undefined : user, log, closing);
+  } catch (error) {
+    await closing.closeAll();
+    return fail(1, explain(error));
+  }
+  const exit = (signal: string) => {
+    log.info({ signal }, "stopping");
+    // Whatever hangs must not keep systemd, or a person, waiting for ever.
+    setTimeout(() => process.exit(1), 2 * settings.timing.graceMs).unref();
+    void closing.closeAll().then(() => process.exit(0));
+  };
+  process.once("SIGTERM", exit);
+  process.once("SIGINT", exit);
+  log.info({ socket: settings.socketPath, version: SKEIN_VERSION }, "agent started");
+}
+
+async function start(
+  settings: AgentSettings,
+  user: User | undefined,
+  log: Logger,
+  closing: Closing,
+): Promise<void> {
+  // The manager's user passes through it to its own folder, and people to the socket.
+  await mkdir(settings.runDir, { recursive: true, mode: 0o755 });
+  const { powers, applier } = await powersOf(settings, user, log);
+  const agent = await startAgent(powers);
+  closing.push("agent", () => agent.close());
+  const metrics = agentMetrics(agent.membership, applier);
+  const node = { ...agent.node, metrics: metrics.text };
+  const { socketPath } = settings;
+  closing.push("local API", await serveApi({ socketPath, node, log, clock: systemClock }));
+  await openToGroup(socketPath, settings.group);
+  if (settings.metricsAddr !== "") {
+    closing.push("metrics", await serveMetrics(settings.metricsAddr, metrics.text));
+  }
+}
+
+async function powersOf(settings: AgentSettings, user: User | undefined, log: Logger) {
+  const { stateDir, runDir, timing, timeScale } = settings;
+  const clock = systemClock;
+  const random = systemRandom;
+  const paths = managerPaths(stateDir, runDir);
+  const runner =
+    settings.managerUnit === ""
+      ? childRunner({
+          ...paths,
+          nodePath: process.execPath,
+          mainPath: fileURLToPath(new URL("../manager/main.js", import.meta.url)),
+          args: managerArgs(settings, paths, user),
+          uid: user?.uid ?? 0,
+          gid: user?.gid ?? 0,
+          graceMs: timing.graceMs,
+          clock,
+        })
+      : unitRunner(settings.managerUnit, paths.stateDir, clock);
+  const admin = localManager(paths.socketPath, timing);
+  const manager = new ManagerProcess(runner, admin, clock, timing, log);
+  const kernel = new LinuxKernel({ runDir });
+  const applier = new Applier(kernel, clock, timing, log);
+  const powers: Powers = {
+    hostname: settings.hostname,
+    stateDir,
+    runDir,
+    agentId: await agentId(stateDir),
+    clock,
+    random,
+    timing,
+    log,
+    nodeDisk: nodeDiskAt(stateDir),
+    identityDisk: identityDiskAt(stateDir),
+    journal: journalAt(join(stateDir, "journal")),
+    door: certificateDoor(timing),
+    openLink: (identity, addresses) =>
+      new GrpcManagerLink(identity, { timing, timeScale, clock, addresses }),
+    manager,
+    async endManager() {
+      // A unit's life is systemd's to end; a child ends with the agent that was told to end.
+      await (settings.managerUnit === "" ? manager.stop() : manager.release());
+      admin.close();
+    },
+    machine: machineDoor(kernel),
+    facts: machineFacts(),
+    kernel,
+    applier,
+    pinger: new LinuxPinger(),
+    makeTenants: (tools) =>
+      tenants({
+        ...tools,
+        runtime: new ProcessRuntime({ runDir, stateDir }),
+        containerDisk: containerDiskAt(stateDir),
+        attachmentDisk: attachmentDiskAt(stateDir),
+        releaseDisk: releaseDiskAt(stateDir),
+        look: lookAtNamespaceFile,
+        runDir,
+        hostname: settings.hostname,
+        clock,
+        random,
+        timing,
+        log,
+      }),
+  };
+  return { powers, applier };
+}
+
+function managerArgs(
+  settings: AgentSettings,
+  paths: ReturnType<typeof managerPaths>,
+  user: User | undefined,
+): readonly string[] {
+  const folders = ["--state-dir", paths.stateDir, "--run-dir", paths.runDir];
+  const manner = ["--log-level", settings.logLevel, "--time-scale", String(settings.timeScale)];
+  return [...folders, ...manner, ...(user?.uid === 0 ? ["--allow-root"] : [])];
+}
+
+/** This installation's own name, for `info`; it outlives memberships. */
+async function agentId(stateDir: string): Promise<string> {
+  const path = join(stateDir, "agent-id");
+  const found = (await readIfThere(path))?.toString().trim();
+  if (found !== undefined && found !== "") return found;
+  const id = newSwarmId(systemRandom);
+  await replaceFile(path, Buffer.from(`${id}\n`));
+  return id;
+}
+
+async function openToGroup(socketPath: string, group: string): Promise<void> {
+  const gid = findGroup(group);
+  if (gid !== undefined) await chown(socketPath, 0, gid);
+  await chmod(socketPath, 0o660);
+}
+
+function serveMetrics(addr: string, text: () => Promise<string>): Promise<() => Promise<void>> {
+  const target = parseHostPort(addr, 0);
+  const server = createServer((request, response) => {
+    if (request.url !== "/metrics") return void response.writeHead(404).end();
+    text().then(
+      (body) => response.writeHead(200, { "content-type": "text/plain; version=0.0.4" }).end(body),
+      () => response.writeHead(500).end(),
+    );
+  });
+  return new Promise((resolve, reject) => {
+    server.once("error", (error) => reject(new Fault("METRICS_LISTEN", { addr }, error)));
+    server.listen(target?.port, target?.host, () =>
+      resolve(() => new Promise((closed) => server.close(() => closed()))),
+    );
+  });
+}
+
+function readText(path: string): string | undefined {
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    return undefined;
+  }
+}
+
+function fail(code: number, message: string): void {
+  process.stderr.write(`skein-agent: ${message}\n`);
+  process.exitCode = code;
+  // Something that was opened may keep the process alive.
+  setTimeout(() => process.exit(code), 100).unref();
+}
+
+main().catch((error: unknown) => fail(1, messageOf(error)));

@@ -1,0 +1,237 @@
+// Membership against real manager processes on loopback: the parts of the agent that need no kernel.
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, expect, test } from "vitest";
+import { type RunningAgent, startAgent } from "../../agent/agent.js";
+import type { InitSwarm, JoinSwarm } from "../../agent/seams.js";
+import { isRefusal, orThrow } from "../../common/fault.js";
+import { callUnary } from "../../common/grpc/call.js";
+import { joinTokenOf } from "../../common/join-token.js";
+import type { Node } from "../../proto/gen/types.js";
+import { Availability, NodeState, Role } from "../../proto/gen/types.js";
+import { type CorePowers, corePowers } from "../fakes/agent-powers.js";
+
+interface Host {
+  readonly folder: string;
+  readonly powers: CorePowers;
+  readonly agent: RunningAgent;
+}
+const hosts: Host[] = [];
+
+async function host(
+  name: string,
+  folder = mkdtempSync(join(tmpdir(), `skein-${name}-`)),
+): Promise<Host> {
+  const powers = corePowers(folder, name);
+  const made = { folder, powers, agent: await startAgent(powers) };
+  hosts.push(made);
+  return made;
+}
+
+afterEach(async () => {
+  for (const { agent, folder } of hosts.splice(0)) {
+    await agent.close();
+    if (!process.env["SKEIN_TEST_KEEP"]) rmSync(folder, { recursive: true, force: true });
+  }
+});
+
+/** A port that was free a moment ago. */
+function freePort(): Promise<number> {
+  return new Promise((resolve) => {
+    const server = createServer().listen(0, "127.0.0.1", () => {
+      const address = server.address();
+      server.close(() => resolve(typeof address === "object" && address ? address.port : 0));
+    });
+  });
+}
+
+async function initRequest(): Promise<InitSwarm> {
+  const listenAddr = `127.0.0.1:${await freePort()}`;
+  return {
+    listenAddr,
+    advertiseAddr: listenAddr,
+    dataPathAddr: "",
+    dataPathPort: 0,
+    availability: Availability.ACTIVE,
+    forceNewCluster: false,
+    defaultAddrPools: [],
+    subnetSize: 0,
+    spec: undefined,
+  };
+}
+
+async function joinRequest(token: string, ...remoteAddrs: string[]): Promise<JoinSwarm> {
+  const listenAddr = `127.0.0.1:${await freePort()}`;
+  const advertiseAddr = listenAddr;
+  return {
+    listenAddr,
+    advertiseAddr,
+    dataPathAddr: "",
+    availability: Availability.ACTIVE,
+    remoteAddrs,
+    token,
+  };
+}
+
+const CALL = { addr: "test", timeoutMs: 10_000 };
+
+async function nodesOf({ agent }: Host): Promise<readonly Node[]> {
+  const control = orThrow(agent.membership.control());
+  return orThrow(await callUnary(control.listNodes.bind(control), {}, CALL)).nodes;
+}
+
+async function tokensOf({ agent }: Host): Promise<{ worker: string; manager: string }> {
+  const control = orThrow(agent.membership.control());
+  const cluster = orThrow(await callUnary(control.getCluster.bind(control), {}, CALL));
+  const { worker = "", manager = "" } = cluster.joinSecrets ?? {};
+  return {
+    worker: joinTokenOf(cluster.rootCaCert, worker),
+    manager: joinTokenOf(cluster.rootCaCert, manager),
+  };
+}
+
+async function until<T>(what: string, look: () => Promise<T | undefined | false>): Promise<T> {
+  const endMs = Date.now() + 15_000;
+  let last: unknown;
+  while (Date.now() < endMs) {
+    try {
+      const found = await look();
+      if (found !== undefined && found !== false) return found;
+    } catch (error) {
+      last = error;
+    }
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  throw new Error(`waited too long for ${what}`, { cause: last });
+}
+
+async function setRole(manager: Host, nodeId: string, role: Role): Promise<void> {
+  const node = (await nodesOf(manager)).find(({ id }) => id === nodeId);
+  const control = orThrow(manager.agent.membership.control());
+  const spec = { name: "", labels: {}, availability: Availability.ACTIVE, ...node?.spec, role };
+  const request = { id: nodeId, version: node?.meta?.version ?? 0, spec };
+  orThrow(await callUnary(control.updateNode.bind(control), request, CALL));
+}
+
+const messageOf = (value: unknown) => (isRefusal(value) ? value.message : value);
+
+test("a node makes a swarm, is ready in it, and is it still after its agent was restarted", async () => {
+  const h1 = await host("h1");
+  expect(messageOf(h1.agent.membership.control())).toMatch(/docker swarm init/);
+  const made = orThrow(await h1.agent.membership.init(await initRequest()));
+  await until("the node to be ready", async () => {
+    const [node] = await nodesOf(h1);
+    return node?.state === NodeState.READY && node.id === made.nodeId;
+  });
+  expect(messageOf(await h1.agent.membership.init(await initRequest()))).toMatch(
+    /already part of a swarm/,
+  );
+  expect(messageOf(await h1.agent.membership.leave(false))).toMatch(
+    /Removing the last manager erases all/,
+  );
+
+  await h1.agent.close();
+  hosts.pop();
+  const again = await host("h1", h1.folder);
+  expect(again.agent.membership.status()).toMatchObject({ state: "active", nodeId: made.nodeId });
+  await until("the manager to lead again", async () => (await nodesOf(again)).length === 1);
+
+  expect(await again.agent.membership.leave(true)).toBeUndefined();
+  expect(again.agent.membership.status().state).toBe("inactive");
+  expect(readdirSync(`${h1.folder}/state`).sort()).toEqual(["log"]);
+  expect(messageOf(await again.agent.membership.leave(true))).toBe(
+    "This node is not part of a swarm",
+  );
+});
+
+test("a worker joins, is refused manager's calls, and leaves", async () => {
+  const h1 = await host("h1");
+  const init = await initRequest();
+  orThrow(await h1.agent.membership.init(init));
+  const tokens = await until("tokens", () => tokensOf(h1));
+  const h2 = await host("h2");
+  const joined = orThrow(
+    await h2.agent.membership.join(await joinRequest(tokens.worker, init.advertiseAddr)),
+  );
+  expect(joined.role).toBe(Role.WORKER);
+  expect(messageOf(h2.agent.membership.control())).toMatch(/Worker nodes can't be used/);
+  const { nodeId } = h2.agent.membership.status();
+  expect((await nodesOf(h1)).find((node) => node.id === nodeId)?.state).toBe(NodeState.READY);
+  expect(
+    messageOf(await h2.agent.membership.join(await joinRequest(tokens.worker, init.advertiseAddr))),
+  ).toMatch(/already part/);
+
+  expect(await h2.agent.membership.leave(false)).toBeUndefined();
+  await until("the node to be down", async () =>
+    (await nodesOf(h1)).some((node) => node.id === nodeId && node.state === NodeState.DOWN),
+  );
+});
+
+test("what is wrong with a join is said, in time, and leaves nothing behind", async () => {
+  const h1 = await host("h1");
+  const init = await initRequest();
+  orThrow(await h1.agent.membership.init(init));
+  const { worker } = await until("tokens", () => tokensOf(h1));
+  const h2 = await host("h2");
+  const join = async (token: string, addr: string) => {
+    const beganMs = Date.now();
+    const outcome = messageOf(await h2.agent.membership.join(await joinRequest(token, addr)));
+    expect(Date.now() - beganMs).toBeLessThan(5_000);
+    expect(h2.agent.membership.status().state).toBe("inactive");
+    expect(readdirSync(`${h2.folder}/state`)).toEqual([]);
+    return outcome;
+  };
+  const nobody = `127.0.0.1:${await freePort()}`;
+  expect(await join("SWMTKN-1-bad", init.advertiseAddr)).toBe("invalid join token");
+  expect(await join(worker, nobody)).toBe(
+    `cannot reach a manager: dial tcp ${nobody}: connect: connection refused`,
+  );
+  const otherSwarm = `${worker.slice(0, 9)}1${"2".repeat(49)}${worker.slice(59)}`;
+  expect(await join(otherSwarm, init.advertiseAddr)).toMatch(
+    /remote CA does not match fingerprint/,
+  );
+  const wrongSecret = `${worker.slice(0, 60)}${"0".repeat(25)}`;
+  expect(await join(wrongSecret, init.advertiseAddr)).toMatch(/join token/);
+  expect(await nodesOf(h1)).toHaveLength(1);
+});
+
+test("a worker is promoted and demoted again, and a manager's agent may die without it", async () => {
+  const h1 = await host("h1");
+  const init = await initRequest();
+  orThrow(await h1.agent.membership.init(init));
+  const { worker } = await until("tokens", () => tokensOf(h1));
+  const h2 = await host("h2");
+  orThrow(await h2.agent.membership.join(await joinRequest(worker, init.advertiseAddr)));
+  const { nodeId } = h2.agent.membership.status();
+
+  await setRole(h1, nodeId, Role.MANAGER);
+  await until("the second manager", async () => {
+    const nodes = await nodesOf(h2);
+    return nodes.length === 2 && nodes.every((node) => node.manager !== undefined);
+  });
+  expect(h2.agent.membership.status().role).toBe(Role.MANAGER);
+
+  await setRole(h1, nodeId, Role.WORKER);
+  await until("the second manager to be a worker", async () => {
+    return !h2.powers.manager.started && h2.agent.membership.status().role === Role.WORKER;
+  });
+  const nodes = await until("one manager", async () => {
+    const all = await nodesOf(h1);
+    return all.filter((node) => node.manager !== undefined).length === 1 && all;
+  });
+  expect(nodes.find((node) => node.id === nodeId)?.role).toBe(Role.WORKER);
+  expect(readdirSync(`${h2.folder}/state`).sort()).toEqual(
+    ["identity", "journal", "log", "node.json"].filter((name) =>
+      readdirSync(`${h2.folder}/state`).includes(name),
+    ),
+  );
+  // The last manager stays one.
+  await expect(setRole(h1, h1.agent.membership.status().nodeId, Role.WORKER)).rejects.toThrow(
+    /last manager/,
+  );
+  expect(JSON.parse(readFileSync(`${h2.folder}/state/node.json`, "utf8"))).toMatchObject({
+    role: "worker",
+  });
+});
