@@ -1,6 +1,6 @@
 // What a command may touch: the terminal, the environment, the clock and the agent. Tests give
 // another one.
-import type { Duplex, Readable } from "node:stream";
+import type { Readable } from "node:stream";
 import type { Api } from "./http/api.js";
 
 export interface Output {
@@ -39,5 +39,3 @@ export class Failure extends Error {
     this.name = "Failure";
   }
 }
-
-export type { Duplex, Readable };

@@ -1,11 +1,12 @@
 // One command line from its words to its exit code.
-import type { ArgumentCount, Command } from "./command.js";
-import { type Cli, Failure } from "./cli.js";
-import { commandPage, groupPage, topPage, usageLine } from "./help/page.js";
-import { parseArgs } from "./args/parse.js";
-import { find, globalFlags, sections } from "./tree.js";
+
 import { SKEIN_VERSION } from "../common/version.js";
+import { parseArgs } from "./args/parse.js";
+import { type Cli, Failure } from "./cli.js";
+import type { ArgumentCount, Command } from "./command.js";
+import { commandPage, groupPage, topPage, usageLine } from "./help/page.js";
 import { INTERRUPTED_EXIT } from "./term/interrupt.js";
+import { find, globalFlags, sections } from "./tree.js";
 
 /** docker exits 125 for a flag that it cannot read, and 1 for everything else that is wrong. */
 const BAD_FLAG_EXIT = 125;
@@ -53,7 +54,10 @@ async function dispatch(words: readonly string[], cli: Cli, makeCli: MakeCli): P
       const parsed = parseArgs(found.rest, [], { interspersed: true });
       if (parsed.kind === "wrong") {
         const usage = `Usage:  skein ${found.group.path}`;
-        throw new Failure(`${parsed.why}\n\n${usage}\n\n${runHelp(found.group.path)}`, BAD_FLAG_EXIT);
+        throw new Failure(
+          `${parsed.why}\n\n${usage}\n\n${runHelp(found.group.path)}`,
+          BAD_FLAG_EXIT,
+        );
       }
       cli.out.write(groupPage(found.group));
       return 0;

@@ -59,7 +59,8 @@ function chooseFormat<Row>(
     return { format: listing.table, isTable: true };
   }
   if (words === "json") return { format: "{{json .}}", isTable: false };
-  if (words.startsWith("table")) return { format: words.slice("table".length).trim(), isTable: true };
+  if (words.startsWith("table"))
+    return { format: words.slice("table".length).trim(), isTable: true };
   return { format: words, isTable: false };
 }
 

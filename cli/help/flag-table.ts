@@ -17,7 +17,8 @@ export function flagTable(flags: readonly Flag[], columns: number): string {
 }
 
 function leftOf(flag: Flag): string {
-  const name = flag.short === undefined ? `      --${flag.name}` : `  -${flag.short}, --${flag.name}`;
+  const name =
+    flag.short === undefined ? `      --${flag.name}` : `  -${flag.short}, --${flag.name}`;
   return flag.type === "bool" ? name : `${name} ${flag.type}`;
 }
 

@@ -31,7 +31,11 @@ export interface Section {
   readonly rows: readonly { readonly path: string; readonly about: string }[];
 }
 
-export function topPage(sections: readonly Section[], flags: readonly Flag[], columns: number): string {
+export function topPage(
+  sections: readonly Section[],
+  flags: readonly Flag[],
+  columns: number,
+): string {
   const widest = Math.max(...sections.flatMap((one) => one.rows.map((row) => row.path.length)));
   return [
     "Usage:  skein [OPTIONS] COMMAND",
@@ -51,7 +55,5 @@ function commandTable(
 ): string {
   const names = rows.map((row) => lastWord(row.path).length);
   const width = Math.max(NAME_COLUMNS_MIN, widest, ...names);
-  return [...rows]
-    .map((row) => `  ${lastWord(row.path).padEnd(width)} ${row.about}`)
-    .join("\n");
+  return [...rows].map((row) => `  ${lastWord(row.path).padEnd(width)} ${row.about}`).join("\n");
 }

@@ -5,7 +5,10 @@ import { Failure } from "../cli.js";
 const DEFAULT_SOCKET = "/run/skein/skein.sock";
 const SCHEME = "unix://";
 
-export function socketPath(host: string, env: Readonly<Record<string, string | undefined>>): string {
+export function socketPath(
+  host: string,
+  env: Readonly<Record<string, string | undefined>>,
+): string {
   const text = host || (env["SKEIN_HOST"] ?? "");
   if (text === "") return DEFAULT_SOCKET;
   const path = text.startsWith(SCHEME) ? text.slice(SCHEME.length) : text;

@@ -9,9 +9,7 @@ export function connectFailure(error: Error, socketPath: string): Error {
     case "ENOENT":
     case "ECONNREFUSED":
     case "ENOTSOCK":
-      return new Failure(
-        `Cannot connect to the Skein agent at ${host}. Is skein-agent running?`,
-      );
+      return new Failure(`Cannot connect to the Skein agent at ${host}. Is skein-agent running?`);
     case "EACCES":
     case "EPERM":
       return new Failure(

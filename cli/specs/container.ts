@@ -73,7 +73,7 @@ const sigProxy: Flag = {
 
 const PROCESS_NOTE =
   "The command is one of this machine's own programs: there is no image. It runs in a sandbox of\n" +
-  "its own, with the networks that it was given and no others. \"--\" may stand before it.";
+  'its own, with the networks that it was given and no others. "--" may stand before it.';
 
 interface Short {
   readonly name: string;

@@ -26,7 +26,11 @@ export const networkingCommands: readonly Command[] = [
       { name: "alias", type: "strings", about: "Add network-scoped alias for the attachment" },
       detachKeys,
       objectFormat,
-      { name: "interface", type: "string", about: "Name of the interface inside (default: chosen)" },
+      {
+        name: "interface",
+        type: "string",
+        about: "Name of the interface inside (default: chosen)",
+      },
       { name: "ip", type: "string", about: "IPv4 address (default: the next free one)" },
       { name: "ip6", type: "string", about: "IPv6 address (default: the next free one)" },
       { name: "name", type: "string", about: "Name of the attachment (default: chosen)" },

@@ -149,7 +149,11 @@ class Parser {
       const first = command.operands[0];
       if (i === 0 || first === undefined) return;
       if (first.kind === "literal" || first.kind === "nil" || first.kind === "dot") {
-        throw parseFailure(this.source, first.at, `non executable command in pipeline stage ${i + 1}`);
+        throw parseFailure(
+          this.source,
+          first.at,
+          `non executable command in pipeline stage ${i + 1}`,
+        );
       }
     });
   }

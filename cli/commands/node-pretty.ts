@@ -1,0 +1,101 @@
+// `skein node inspect --pretty`, by Docker's own template (docker/cli node/formatter.go).
+import { bytesSize, titleCase } from "../format/units.js";
+import { at, flag, items, type Json, number, object, text } from "../json.js";
+import { render } from "../template/evaluate.js";
+import { GoTime, show } from "../template/value.js";
+
+const PAGE = `ID:			{{.ID}}
+{{- if .Name }}
+Name:			{{.Name}}
+{{- end }}
+{{- if .Labels }}
+Labels:
+{{- range $k, $v := .Labels }}
+ - {{ $k }}{{if $v }}={{ $v }}{{ end }}
+{{- end }}{{ end }}
+Hostname:              	{{.Hostname}}
+Joined at:             	{{.CreatedAt}}
+Status:
+ State:			{{.State}}
+ {{- if .Message}}
+ Message:              	{{.Message}}
+ {{- end}}
+ Availability:         	{{.Availability}}
+ {{- if .Addr}}
+ Address:		{{.Addr}}
+ {{- end}}
+{{- if .IsManager}}
+Manager Status:
+ Address:		{{.ManagerAddr}}
+ Raft Status:		{{.Reachability}}
+ {{- if .IsLeader}}
+ Leader:		Yes
+ {{- else}}
+ Leader:		No
+ {{- end}}
+{{- end}}
+Platform:
+ Operating System:	{{.OS}}
+ Architecture:		{{.Architecture}}
+Resources:
+ CPUs:			{{.Cpus}}
+ Memory:		{{.Memory}}
+{{- if .Plugins}}
+Plugins:
+{{- range $type, $names := .Plugins }}
+ {{ $type }}:		{{ $names }}
+{{- end }}
+{{- end }}
+Engine Version:		{{.EngineVersion}}
+{{- if .EngineLabels }}
+Engine Labels:
+{{- range $k, $v := .EngineLabels }}
+ - {{ $k }}{{if $v }}={{ $v }}{{ end }}
+{{- end }}{{- end }}
+{{- if .TrustRoot}}
+TLS Info:
+ TrustRoot:
+{{.TrustRoot}}
+ Issuer Subject:	{{.IssuerSubject}}
+ Issuer Public Key:	{{.IssuerPublicKey}}
+{{- end}}
+`;
+
+export function prettyNode(node: Json): string {
+  const description = at(node, "Description");
+  return render(PAGE, {
+    ID: text(node, "ID"),
+    Name: text(node, "Spec", "Name"),
+    Labels: object(at(node, "Spec", "Labels")),
+    Hostname: text(description, "Hostname"),
+    CreatedAt: show(new GoTime(text(node, "CreatedAt"))).toLowerCase(),
+    State: titleCase(text(node, "Status", "State")),
+    Message: titleCase(text(node, "Status", "Message")),
+    Availability: titleCase(text(node, "Spec", "Availability")),
+    Addr: text(node, "Status", "Addr"),
+    IsManager: Object.keys(object(at(node, "ManagerStatus"))).length > 0,
+    ManagerAddr: text(node, "ManagerStatus", "Addr"),
+    Reachability: titleCase(text(node, "ManagerStatus", "Reachability")),
+    IsLeader: flag(node, "ManagerStatus", "Leader"),
+    OS: text(description, "Platform", "OS"),
+    Architecture: text(description, "Platform", "Architecture"),
+    Cpus: Math.floor(number(description, "Resources", "NanoCPUs") / 1e9),
+    Memory: bytesSize(number(description, "Resources", "MemoryBytes")),
+    Plugins: pluginsByType(items(description, "Engine", "Plugins")),
+    EngineVersion: text(description, "Engine", "EngineVersion"),
+    EngineLabels: object(at(description, "Engine", "Labels")),
+    TrustRoot: text(description, "TLSInfo", "TrustRoot"),
+    IssuerSubject: text(description, "TLSInfo", "CertIssuerSubject"),
+    IssuerPublicKey: text(description, "TLSInfo", "CertIssuerPublicKey"),
+  });
+}
+
+function pluginsByType(plugins: readonly Json[]): Record<string, string> {
+  const names: Record<string, string> = {};
+  for (const plugin of plugins) {
+    const type = text(plugin, "Type");
+    const name = text(plugin, "Name");
+    names[type] = names[type] === undefined ? name : `${names[type]}, ${name}`;
+  }
+  return names;
+}
