@@ -142,3 +142,11 @@ describe("an address that was freed", () => {
     expect(given.indexOf("10.0.1.2/24", 1)).toBe(RESTING_MAX + 1);
   });
 });
+
+test("the first address of a range is given only to who asks for it, and is not given after that either", () => {
+  const swarm = swarmWith([{ subnet: "10.81.0.0/16", ipRange: "10.81.5.0/30" }]);
+  const first = swarm.attach("web", { ipv4: "10.81.5.0" });
+  swarm.detach(first);
+  const given = [1, 2, 3].map(() => swarm.attach("web").ipv4);
+  expect(given).toEqual(["10.81.5.1/16", "10.81.5.2/16", "10.81.5.3/16"]);
+});

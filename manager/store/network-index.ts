@@ -18,6 +18,8 @@ import { BITS_MAX, SparseBits } from "../ipam/sparse-bits.js";
 interface SubnetBits {
   /** The part that addresses are chosen from: the IP range if there is one, else the whole subnet. */
   readonly window: Prefix;
+  /** The lowest offset in the window that may be chosen. */
+  readonly first: number;
   /** Offsets in the window that are used, resting or reserved. */
   readonly taken: SparseBits;
 }
@@ -42,8 +44,8 @@ export class NetworkIndex {
       const window = parsePrefix(subnet.ipRange === "" ? subnet.cidr : subnet.ipRange);
       assert(prefix !== undefined && window !== undefined, "a stored subnet is a prefix");
       const taken = new SparseBits();
-      this.#subnets.set(subnet.cidr, { window, taken });
-      if (sizeOf(window) >= SKIP_FIRST_OF_RANGE_MIN) taken.add(0);
+      const first = sizeOf(window) >= SKIP_FIRST_OF_RANGE_MIN ? 1 : 0;
+      this.#subnets.set(subnet.cidr, { window, first, taken });
       for (const address of edgesOf(prefix)) this.#reserve(formatIp(address));
       this.#reserve(subnet.gateway);
     }
@@ -101,13 +103,14 @@ export class NetworkIndex {
     if (subnet === undefined) return undefined;
     const size = sizeOf(subnet.window);
     const last = size < BigInt(BITS_MAX) ? Number(size) - 1 : BITS_MAX - 1;
-    const offset = subnet.taken.lowestGap(0, last);
+    const offset = subnet.taken.lowestGap(subnet.first, last);
     return offset === undefined ? undefined : formatIp(addressAt(subnet.window, BigInt(offset)));
   }
 
   #reserve(address: string): void {
-    if (address === "") return;
-    this.#reserved.add(address);
+    const ip = parseIp(address);
+    if (ip === undefined) return;
+    this.#reserved.add(formatIp(ip));
     this.#mark(address, true);
   }
 
