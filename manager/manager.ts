@@ -15,10 +15,8 @@ import {
   type InitResponse,
   type JoinGroupRequest,
 } from "../proto/gen/admin.js";
-import type { RaftJoinResponse, RaftMember } from "../proto/gen/raft.js";
+import type { RaftJoinResponse } from "../proto/gen/raft.js";
 import { Role } from "../proto/gen/types.js";
-import { admit } from "./ca/admission.js";
-import { certificateSigner } from "./certs/authority.js";
 import { initCluster } from "./control/cluster.js";
 import {
   loadIdentity,
@@ -28,13 +26,11 @@ import {
   saveTls,
 } from "./disk/identity-file.js";
 import type { StateDir } from "./disk/state-dir.js";
-import { Peers } from "./grpc/peers.js";
-import { openSwarmPort, type SwarmPort } from "./grpc/sockets.js";
-import type { Bootstrap } from "./loops/consensus-options.js";
 import { requestContext } from "./loops/write.js";
-import { type Member, type MemberServices, openMember } from "./member.js";
+import type { Member, MemberServices } from "./member.js";
 import { type NewSwarm, newSwarm } from "./new-swarm.js";
 import type { AdminApi, Caller, ControlApi } from "./seams.js";
+import { memberOf, Seat } from "./seat.js";
 import { Store } from "./store/store.js";
 
 export interface ManagerOptions {
@@ -47,14 +43,6 @@ export interface ManagerOptions {
   readonly log: Logger;
   /** The process is to end: with 0 after leaving, with 1 when it cannot go on. */
   readonly exit: (code: number) => void;
-}
-
-/** Everything of one membership. */
-interface Seat {
-  readonly identity: ManagerIdentity;
-  readonly port: SwarmPort;
-  readonly peers: Peers;
-  member: Member | undefined;
 }
 
 type State =
@@ -112,7 +100,7 @@ export class Manager {
     const state = this.#state;
     if (state.kind !== "running") return;
     await this.#handOver(state.member);
-    await this.#closeSeat(state.seat);
+    await state.seat.close();
   }
 
   async #resume(): Promise<void> {
@@ -129,9 +117,9 @@ export class Manager {
     const seat = await this.#openPortPatiently(identity, pem(tls));
     let member: Member;
     try {
-      member = await this.#open(seat, { kind: "resume", raftId: identity.raftId });
+      member = await seat.start({ kind: "resume", raftId: identity.raftId });
     } catch (error) {
-      await this.#closeSeat(seat);
+      await seat.close();
       if (!(error instanceof Fault) || error.code !== "LOG_EMPTY") throw error;
       // A join that was cut short before the leader had sent anything: as good as none.
       await dir.erase();
@@ -161,7 +149,7 @@ export class Manager {
     try {
       await saveTls(dir, made.tls);
       const self = memberOf(made.identity);
-      const member = await this.#open(seat, { kind: "new", self });
+      const member = await seat.start({ kind: "new", self });
       await this.#until(() => member.leadership.leader().kind === "self", "it does not lead");
       const result = await member.writer.write(
         (draft) => this.#makeCluster(draft, made),
@@ -197,18 +185,16 @@ export class Manager {
     if (wrong) return wrong;
     const { nodeId, clusterId } = readCertificate(tls.certificate) ?? { nodeId: "", clusterId: "" };
     const identity = { raftId: 1, clusterId, nodeId, listenAddr, advertiseAddr };
-    const early = await this.#openSeat(identity, tls);
-    if (isRefusal(early)) return early;
-    let seat = early;
+    const seat = await this.#openSeat(identity, tls);
+    if (isRefusal(seat)) return seat;
     try {
-      const seated = await this.#askForSeat(early, request.remoteAddr);
+      const seated = await this.#askForSeat(seat, request.remoteAddr);
       if (isRefusal(seated)) throw new Refused(seated);
-      seat = { ...early, identity: { ...identity, raftId: seated.raftId } };
+      seat.identity = { ...identity, raftId: seated.raftId };
       await saveTls(dir, tls);
       const self = { ...memberOf(seat.identity), learner: true };
-      const member = await this.#open(seat, { kind: "join", self, members: seated.members });
+      const member = await seat.start({ kind: "join", self, members: seated.members });
       await saveIdentity(dir, seat.identity);
-      this.#startServing(early, member);
       await this.#until(
         () => isVoter(member, seated.raftId) && member.store.view.cluster() !== undefined,
         `the leader did not bring it up to date; can it reach ${advertiseAddr}?`,
@@ -248,14 +234,12 @@ export class Manager {
     const refusal = this.#checkIdentity(tls);
     if (refusal) return refusal;
     const facts = readCertificate(tls.certificate);
-    const { seat, member } = state;
+    const { seat } = state;
     if (facts?.nodeId !== seat.identity.nodeId || facts.clusterId !== seat.identity.clusterId) {
       return refuse("invalid-argument", "the certificate is another node's");
     }
     await saveTls(this.options.dir, tls);
-    seat.port.renew(tls);
-    seat.peers.renew(tls);
-    member.reconnect();
+    seat.renew(tls);
     this.options.log.info({ notAfterMs: facts.notAfterMs }, "certificate renewed");
     return this.#status();
   }
@@ -267,7 +251,7 @@ export class Manager {
       const { member, seat } = state;
       const refusal = await this.#giveUpSeat(member, seat.identity.nodeId, force);
       if (refusal) return refusal;
-      await this.#closeSeat(seat);
+      await seat.close();
     }
     await dir.erase();
     this.#state = { kind: "removed" };
@@ -315,26 +299,19 @@ export class Manager {
     };
   }
 
-  /** One membership's port and channels. A port that is taken is a Refusal that names it. */
-  async #openSeat(identity: ManagerIdentity, tls: Identity): Promise<Seat | Refusal> {
-    const { log, scale, timing } = this.options;
-    const peers = new Peers({ identity: tls, requestMs: timing.requestMs, scale });
-    const seat: { member: Member | undefined } = { member: undefined };
-    try {
-      const port = await openSwarmPort({
-        listenAddr: identity.listenAddr,
-        identity: tls,
-        scale,
-        log,
-        services: () => seat.member?.services ?? notYet(),
-        admit: (path, peer) => admit(path, peer, identity.clusterId, seat.member?.store.view),
-      });
-      return Object.assign(seat, { identity, peers, port });
-    } catch (error) {
-      peers.close();
-      if (!(error instanceof Fault) || error.code !== "LISTEN") throw error;
-      return refuse("failed-precondition", listenSentence(error));
-    }
+  #openSeat(identity: ManagerIdentity, tls: Identity): Promise<Seat | Refusal> {
+    return Seat.open(
+      {
+        ...this.options,
+        onRemoved: () => this.#removed(),
+        onFailure: (error) => {
+          this.#fail(error);
+          this.options.exit(1);
+        },
+      },
+      identity,
+      tls,
+    );
   }
 
   async #openPortPatiently(identity: ManagerIdentity, tls: Identity): Promise<Seat> {
@@ -347,29 +324,6 @@ export class Manager {
     }
   }
 
-  async #open(seat: Seat, bootstrap: Bootstrap): Promise<Member> {
-    const { clock, random } = this.options;
-    const member = await openMember({
-      ...this.options,
-      identity: seat.identity,
-      bootstrap,
-      peers: seat.peers,
-      signer: certificateSigner(clock, random),
-      onRemoved: () => this.#removed(),
-      onFailure: (error) => {
-        this.#fail(error);
-        this.options.exit(1);
-      },
-    });
-    this.#startServing(seat, member);
-    return member;
-  }
-
-  /** From here on the port answers. */
-  #startServing(seat: Seat, member: Member): void {
-    seat.member = member;
-  }
-
   /** The group has removed this manager: nothing that it holds is worth anything now. */
   #removed(): void {
     void this.#inOrder(async () => {
@@ -377,25 +331,19 @@ export class Manager {
       if (state.kind !== "running") return;
       this.options.log.warn({}, "removed from the managers");
       this.#state = { kind: "removed" };
-      await this.#closeSeat(state.seat);
+      await state.seat.close();
       await this.options.dir.erase();
     }).catch((error: unknown) => this.#fail(error));
   }
 
   async #giveUp(seat: Seat, error: unknown): Promise<Refusal> {
-    await this.#closeSeat(seat);
+    await seat.close();
     await this.options.dir.erase();
     if (error instanceof Refused) return error.refusal;
     if (error instanceof Fault && error.code === "DISK_FULL") {
       return refuse("resource-exhausted", "the manager's disk is full");
     }
     throw error;
-  }
-
-  async #closeSeat(seat: Seat): Promise<void> {
-    await seat.member?.close();
-    seat.peers.close();
-    await seat.port.close();
   }
 
   async #handOver(member: Member): Promise<void> {
@@ -473,17 +421,8 @@ export class Manager {
   }
 }
 
-function memberOf(identity: ManagerIdentity): RaftMember {
-  const { raftId, nodeId, advertiseAddr } = identity;
-  return { raftId, nodeId, addr: advertiseAddr, learner: false };
-}
-
 function isVoter(member: Member, raftId: number): boolean {
   return member.consensus.status().members.some((each) => each.raftId === raftId && !each.learner);
-}
-
-function listenSentence(fault: Fault): string {
-  return `listen tcp ${fault.data["addr"]}: ${fault.data["why"]}`;
 }
 
 function pem(tls: {
@@ -496,8 +435,4 @@ function pem(tls: {
     privateKey: Buffer.from(tls.privateKey),
     rootCaCert: Buffer.from(tls.rootCaCert),
   };
-}
-
-function notYet(): never {
-  throw new Refused(refuse("unavailable", "this manager is starting"));
 }

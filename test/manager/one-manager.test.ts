@@ -1,9 +1,11 @@
 // One manager process, end to end: made, used by agents, abused by strangers.
+import { readFile, writeFile } from "node:fs/promises";
 import { connect } from "node:net";
+import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { isRefusal, Refused } from "../../common/fault.js";
 import { joinTokenOf, parseJoinToken } from "../../common/join-token.js";
-import { NodeState, Role } from "../../proto/gen/types.js";
+import { ClusterSpec, NodeState, Role } from "../../proto/gen/types.js";
 import { compiledManager } from "./compiled.js";
 import { clientsOf, TestAgent, TestManager, until } from "./harness.js";
 
@@ -335,6 +337,52 @@ test("the last manager leaves only when forced, and then nothing is left", async
     );
     await other.spawn();
     expect((await other.status()).state).toBe("idle");
+  } finally {
+    await other.close();
+  }
+});
+
+test("a node that falls silent is down after three beats, and ready when it is back", async () => {
+  const other = await TestManager.start(main);
+  try {
+    const spec = ClusterSpec.fromPartial({ heartbeatPeriodMs: 100 });
+    const made = await other.init({ spec });
+    if (isRefusal(made)) throw new Refused(made);
+    const agent = await TestAgent.join(other.addr, await other.token("worker"));
+    const state = async () => {
+      const { nodes } = await other.must(other.control, other.control.listNodes, {});
+      return nodes.find(({ id }) => id === agent.nodeId);
+    };
+    const session = agent.openSession();
+    await session.heard("assignments");
+    expect((await state())?.state).toBe(NodeState.READY);
+    await until("it is down", async () => (await state())?.state === NodeState.DOWN || undefined);
+    expect((await state())?.message).toBe("heartbeat failure");
+    await until("its session ends", () => session.ended || undefined);
+    const back = agent.openSession();
+    await back.heard("assignments");
+    expect((await state())?.state).toBe(NodeState.READY);
+    back.close();
+    session.close();
+  } finally {
+    await other.close();
+  }
+});
+
+test("a damaged folder is refused with a reason, and not touched", async () => {
+  const other = await TestManager.start(main);
+  try {
+    await other.init();
+    await other.kill();
+    const path = join(other.dir, "state", "identity.json");
+    await writeFile(path, "{");
+    await other.spawn();
+    const { state, message } = await other.status();
+    expect(state).toBe("failed");
+    expect(message).toContain(path);
+    expect(await readFile(path, "utf8")).toBe("{");
+    const refused = await other.init();
+    expect(isRefusal(refused) && refused.message).toContain("IDENTITY_DAMAGED");
   } finally {
     await other.close();
   }
