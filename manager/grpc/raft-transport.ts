@@ -1,18 +1,23 @@
 // Carries Raft messages over the client stream Raft.Step: one channel and one stream to each member.
-import type { handleClientStreamingCall, ServerReadableStream, status } from "@grpc/grpc-js";
+import type { ChannelOptions, ServiceError, status } from "@grpc/grpc-js";
 import type { Clock } from "../../common/clock.js";
 import type { Logger } from "../../common/log.js";
 import type { Timing } from "../../common/timing.js";
-import type { RaftAck, RaftClient, RaftMember, RaftMessage } from "../../proto/gen/raft.js";
+import { Topic } from "../../common/watch.js";
+import type { RaftClient, RaftMember, RaftMessage } from "../../proto/gen/raft.js";
 import type { RaftTransport } from "../seams.js";
+import { RaftPeer } from "./raft-peer.js";
+
+export type { RaftStepOptions } from "./raft-step.js";
+export { raftStepHandler } from "./raft-step.js";
 
 export interface RaftTransportOptions {
   readonly clusterId: string;
   readonly selfRaftId: number;
-  /** A client for a member's address, with this manager's credentials. The transport closes it. */
+  /** A client for a member's address, with this manager's credentials and `raftChannelOptions`. The transport closes it. */
   readonly connect: (member: RaftMember) => RaftClient;
   readonly clock: Clock;
-  readonly timing: Pick<Timing, "retryMinMs" | "retryMaxMs">;
+  readonly timing: Pick<Timing, "retryMinMs">;
   readonly log: Logger;
   /** A member ended our stream with this status: PERMISSION_DENIED tells a removed manager that it is one. */
   readonly onRefused?: (member: RaftMember, code: status, details: string) => void;
@@ -26,27 +31,83 @@ export interface GrpcRaftTransport extends RaftTransport {
   close(): Promise<void>;
 }
 
-export interface RaftStepOptions {
-  readonly clusterId: string;
-  readonly deliver: (message: RaftMessage) => void;
-  /**
-   * Whether the caller's certificate belongs to the member that the messages say they are from. Asked
-   * for the first message of a stream and again when `from` changes. A string is why not: the stream
-   * ends with PERMISSION_DENIED and that sentence.
-   */
-  readonly authorize: (
-    call: ServerReadableStream<RaftMessage, RaftAck>,
-    fromRaftId: number,
-  ) => true | string;
+/** One append of entries, or one chunk of a snapshot, with room for what is around it. */
+export const RAFT_MESSAGE_BYTES_MAX = 4 * 1024 * 1024;
+
+/** What a channel between managers needs; a server needs the same message limit. */
+export function raftChannelOptions(timing: Pick<Timing, "raftTickMs">): ChannelOptions {
+  return {
+    // Shared subchannels share gRPC's own back-off of up to two minutes; the transport has its own.
+    "grpc.use_local_subchannel_pool": 1,
+    "grpc.max_send_message_length": RAFT_MESSAGE_BYTES_MAX,
+    // A cut line tells nothing, and TCP goes on for minutes: ask, and connect anew when nothing answers.
+    "grpc.keepalive_time_ms": 20 * timing.raftTickMs,
+    "grpc.keepalive_timeout_ms": 30 * timing.raftTickMs,
+    "grpc.keepalive_permit_without_calls": 1,
+  };
 }
 
-export function createRaftTransport(_options: RaftTransportOptions): GrpcRaftTransport {
-  throw new Error("unimplemented");
+export function createRaftTransport(options: RaftTransportOptions): GrpcRaftTransport {
+  return new StreamTransport(options);
 }
 
-/** The server's side of Raft.Step. */
-export function raftStepHandler(
-  _options: RaftStepOptions,
-): handleClientStreamingCall<RaftMessage, RaftAck> {
-  throw new Error("unimplemented");
+class StreamTransport implements GrpcRaftTransport {
+  readonly received = new Topic<RaftMessage>();
+  readonly #peers = new Map<number, RaftPeer>();
+  #closed = false;
+
+  constructor(private readonly options: RaftTransportOptions) {}
+
+  setMembers(members: readonly RaftMember[]): void {
+    if (this.#closed) return;
+    const wanted = new Map(members.map((member) => [member.raftId, member]));
+    for (const [raftId, peer] of this.#peers) {
+      if (wanted.get(raftId)?.addr === peer.member.addr) continue;
+      this.#peers.delete(raftId);
+      peer.close();
+    }
+    for (const [raftId, member] of wanted) {
+      if (raftId === this.options.selfRaftId || this.#peers.has(raftId)) continue;
+      this.#peers.set(raftId, this.#peer(member));
+    }
+  }
+
+  send(message: RaftMessage): void {
+    this.#peers.get(message.to)?.send({ ...message, clusterId: this.options.clusterId });
+  }
+
+  deliver(message: RaftMessage): void {
+    if (this.#closed) return;
+    this.#peers.get(message.from)?.heard();
+    this.received.publish(message);
+  }
+
+  reconnect(): void {
+    for (const peer of this.#peers.values()) peer.close();
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    for (const peer of this.#peers.values()) peer.abort();
+    this.#peers.clear();
+  }
+
+  #peer(member: RaftMember): RaftPeer {
+    const { connect, clock, timing } = this.options;
+    return new RaftPeer({
+      member,
+      connect,
+      clock,
+      retryMinMs: timing.retryMinMs,
+      onEnded: (_, error) => this.#ended(member, error),
+    });
+  }
+
+  #ended(member: RaftMember, error: ServiceError | Error | null): void {
+    if (this.#closed || error === null) return;
+    const { raftId, addr } = member;
+    // At most once for each attempt, and attempts back off.
+    this.options.log.debug({ peer: raftId, addr, err: error.message }, "raft stream ended");
+    if ("code" in error) this.options.onRefused?.(member, error.code, error.details);
+  }
 }
