@@ -34,14 +34,14 @@ import { childRunner, managerPaths } from "./host/child-runner.js";
 import { machineDoor, machineFacts } from "./host/machine.js";
 import { unitRunner } from "./host/unit-runner.js";
 import { LinuxKernel } from "./kernel/kernel.js";
-import { lookAtNamespaceFile } from "./kernel/namespace.js";
 import { LinuxPinger } from "./kernel/pinger.js";
 import { Applier } from "./loops/apply.js";
 import { ManagerProcess } from "./loops/manager-process.js";
 import { tenants } from "./loops/tenants.js";
 import { agentMetrics } from "./metrics.js";
+import { lookAtNamespace } from "./runtime/namespace-file.js";
 import { ProcessRuntime } from "./runtime/process-runtime.js";
-import { findGroup, findUser, type User } from "./runtime/users.js";
+import { findUser, type User } from "./runtime/users.js";
 
 async function main(): Promise<void> {
   const command = parseCommand(process.argv.slice(2), { hostname: hostname(), readText });
@@ -170,8 +170,7 @@ async function powersOf(settings: AgentSettings, user: User | undefined, log: Lo
         containerDisk: containerDiskAt(stateDir),
         attachmentDisk: attachmentDiskAt(stateDir),
         releaseDisk: releaseDiskAt(stateDir),
-        look: lookAtNamespaceFile,
-        runDir,
+        look: lookAtNamespace,
         hostname: settings.hostname,
         clock,
         random,
@@ -203,8 +202,9 @@ async function agentId(stateDir: string): Promise<string> {
 }
 
 async function openToGroup(socketPath: string, group: string): Promise<void> {
-  const gid = findGroup(group);
-  if (gid !== undefined) await chown(socketPath, 0, gid);
+  // "0:group" names the group alone; the machine may have none of that name.
+  const owner = findUser(`0:${group}`);
+  if (typeof owner !== "string") await chown(socketPath, 0, owner.gid);
   await chmod(socketPath, 0o660);
 }
 

@@ -1,7 +1,7 @@
 // This node as part of one swarm, from the moment it has a certificate until it leaves: its session, its
 // certificate, and its role. `membership.ts` begins and ends it.
 import type { Clock } from "../../common/clock.js";
-import { Fault, isRefusal, messageOf, unreachable } from "../../common/fault.js";
+import { Fault, isRefusal, messageOf, type Refusal, unreachable } from "../../common/fault.js";
 import type { Logger } from "../../common/log.js";
 import type { Random } from "../../common/random.js";
 import type { Timing } from "../../common/timing.js";
@@ -117,6 +117,11 @@ export class Member {
       this.#identity.run(signal),
       this.#keepRole(signal),
     ]);
+  }
+
+  /** Asks for a new certificate now. */
+  renew(): Promise<Refusal | undefined> {
+    return this.#identity.renew(this.#stop.signal);
   }
 
   /** Resolves when a session is open, or after `ms`. */

@@ -4,7 +4,6 @@ import type { Logger } from "../../common/log.js";
 import type { Random } from "../../common/random.js";
 import type { Timing } from "../../common/timing.js";
 import type { Tenants, TenantTools } from "../agent.js";
-import { sandboxPath } from "../reconcile/want.js";
 import { type AttachmentDisk, AttachmentLoop, type LookAtNamespace } from "./attachments.js";
 import { ContainerLoop } from "./containers.js";
 import { type ReleaseDisk, Releases } from "./releases.js";
@@ -16,7 +15,6 @@ export interface TenantParts extends TenantTools {
   readonly attachmentDisk: AttachmentDisk;
   readonly releaseDisk: ReleaseDisk;
   readonly look: LookAtNamespace;
-  readonly runDir: string;
   readonly hostname: string;
   readonly clock: Clock;
   readonly random: Random;
@@ -25,14 +23,10 @@ export interface TenantParts extends TenantTools {
 }
 
 export function tenants(parts: TenantParts): Tenants {
-  const { clock, timing, log, runDir } = parts;
+  const { clock, timing, log } = parts;
   const releases = new Releases(parts.endpoints, parts.releaseDisk, clock, timing, log);
   const common = { ...parts, releases, readyMs: timing.requestMs };
-  const containers = new ContainerLoop({
-    ...common,
-    disk: parts.containerDisk,
-    sandboxPath: (id) => sandboxPath(runDir, id),
-  });
+  const containers = new ContainerLoop({ ...common, disk: parts.containerDisk });
   const attachments = new AttachmentLoop({ ...common, disk: parts.attachmentDisk });
   return {
     containers,
@@ -42,7 +36,7 @@ export function tenants(parts: TenantParts): Tenants {
       await Promise.all([containers.restore(), attachments.restore()]);
     },
     async networksGone() {
-      await Promise.all([containers.networksGone(), attachments.networksGone()]);
+      await Promise.all([containers.networksGone(), attachments.clear()]);
       await releases.clear();
     },
     async told(revision, endpointIds) {

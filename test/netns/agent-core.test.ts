@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { afterEach, expect, test } from "vitest";
 import { type RunningAgent, startAgent } from "../../agent/agent.js";
 import type { InitSwarm, JoinSwarm } from "../../agent/seams.js";
-import { isRefusal, orThrow } from "../../common/fault.js";
+import { isRefusal, orThrow, refuse } from "../../common/fault.js";
 import { callUnary } from "../../common/grpc/call.js";
 import { joinTokenOf } from "../../common/join-token.js";
 import type { Node } from "../../proto/gen/types.js";
@@ -75,6 +75,19 @@ async function joinRequest(token: string, ...remoteAddrs: string[]): Promise<Joi
   };
 }
 
+const NETWORK = {
+  name: "",
+  labels: {},
+  driver: "overlay",
+  driverOpts: {},
+  attachable: true,
+  internal: false,
+  ingress: false,
+  ipv6: false,
+  ipam: [],
+  ipamDriver: "default",
+  ipamOptions: {},
+};
 const CALL = { addr: "test", timeoutMs: 10_000 };
 
 async function nodesOf({ agent }: Host): Promise<readonly Node[]> {
@@ -234,4 +247,104 @@ test("a worker is promoted and demoted again, and a manager's agent may die with
   expect(JSON.parse(readFileSync(`${h2.folder}/state/node.json`, "utf8"))).toMatchObject({
     role: "worker",
   });
+});
+
+function managerPid({ folder }: Host): number {
+  return JSON.parse(readFileSync(`${folder}/run/manager.pid`, "utf8")).pid;
+}
+
+test("a killed manager comes back; a killed agent's manager goes on and is found again", async () => {
+  const h1 = await host("h1");
+  orThrow(await h1.agent.membership.init(await initRequest()));
+  await until("a session", async () => h1.agent.membership.member?.session.kind === "open");
+  const first = managerPid(h1);
+  process.kill(first, "SIGKILL");
+  await until("another process", async () => managerPid(h1) !== first);
+  await until("it to serve", async () => (await nodesOf(h1)).length === 1);
+  await until("a session", async () => h1.agent.membership.member?.session.kind === "open");
+
+  const second = managerPid(h1);
+  // What SIGKILL leaves of an agent: nobody looks after the manager, and nobody told it anything.
+  await h1.powers.manager.release();
+  await h1.agent.membership.close();
+  const again = await host("h1", h1.folder);
+  expect(managerPid(again)).toBe(second);
+  await until("it to serve", async () => (await nodesOf(again)).length === 1);
+  hosts.splice(hosts.indexOf(h1), 1);
+});
+
+test("endpoints are given, journalled, and known after a restart without any manager", async () => {
+  const h1 = await host("h1");
+  const init = await initRequest();
+  orThrow(await h1.agent.membership.init(init));
+  const { worker } = await until("tokens", () => tokensOf(h1));
+  const control = orThrow(h1.agent.membership.control());
+  const spec = { ...NETWORK, name: "overnet" };
+  const network = orThrow(await callUnary(control.createNetwork.bind(control), { spec }, CALL));
+  const h2 = await host("h2");
+  orThrow(await h2.agent.membership.join(await joinRequest(worker, init.advertiseAddr)));
+  const member = h2.agent.membership.member;
+  const request = {
+    endpointId: "e1",
+    network: "overnet",
+    name: "web",
+    aliases: [],
+    ownerId: "",
+    hostname: "",
+    ipv4: "",
+    ipv6: "",
+  };
+  const given = orThrow((await member?.link.attach(request)) ?? refuse("not-found", "no member"));
+  expect(given.endpoint?.ipv4).toBe("10.0.1.2/24");
+  await until("the session to tell", async () => member?.held.current.endpoints.length === 1);
+  expect(h2.agent.node.localNetworks()).toMatchObject([{ network: { id: network.id, vni: 4097 } }]);
+  expect(
+    messageOf(await member?.link.attach({ ...request, endpointId: "e2", network: "none" })),
+  ).toMatch(/not found/);
+
+  await h1.agent.close();
+  await h2.agent.close();
+  const again = await host("h2", h2.folder);
+  expect(again.agent.membership.status().state).toBe("active");
+  expect(again.agent.node.localNetworks()).toMatchObject([{ endpoints: [{ id: "e1" }] }]);
+  // Leaving needs nobody either.
+  expect(await again.agent.membership.leave(false)).toBeUndefined();
+  for (const { folder } of hosts.splice(0, 2)) {
+    if (folder !== h2.folder) rmSync(folder, { recursive: true, force: true });
+  }
+});
+
+test("of three managers one leaves by force, and the others go on", async () => {
+  const h1 = await host("h1");
+  const init = await initRequest();
+  orThrow(await h1.agent.membership.init(init));
+  const { manager } = await until("tokens", () => tokensOf(h1));
+  const others = [await host("h2"), await host("h3")];
+  for (const { agent } of others) {
+    const joined = await agent.membership.join(await joinRequest(manager, init.advertiseAddr));
+    expect(orThrow(joined).role).toBe(Role.MANAGER);
+  }
+  expect(messageOf(await h1.agent.membership.leave(false))).toMatch(/participating as a manager/);
+  expect(await h1.agent.membership.leave(true)).toBeUndefined();
+  const [h2, h3] = others as [Host, Host];
+  for (const left of [h2, h3]) {
+    await until("two managers", async () => {
+      const nodes = await nodesOf(left);
+      return nodes.filter((node) => node.manager !== undefined).length === 2;
+    });
+    await until("a session", async () => left.agent.membership.member?.session.kind === "open");
+  }
+});
+
+test("a certificate that is renewed is used by everything at once", async () => {
+  const h1 = await host("h1");
+  orThrow(await h1.agent.membership.init(await initRequest()));
+  const member = h1.agent.membership.member;
+  await until("a session", async () => member?.session.kind === "open");
+  const before = Buffer.from(member?.identity.certificate ?? []).toString();
+  expect(await member?.renew()).toBeUndefined();
+  expect(Buffer.from(member?.identity.certificate ?? []).toString()).not.toBe(before);
+  expect(readFileSync(`${h1.folder}/state/identity/cert.pem`, "utf8")).not.toBe(before);
+  const found = await member?.link.findNetwork("ingress");
+  expect(found).toMatchObject({ vni: 4096 });
 });
