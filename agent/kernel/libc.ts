@@ -21,6 +21,11 @@ export const SO_RCVBUFFORCE = 33;
 export const CLONE_NEWNET = 0x40000000;
 export const MS_BIND = 4096;
 export const MNT_DETACH = 2;
+export const IPPROTO_ICMP = 1;
+export const IPPROTO_ICMPV6 = 58;
+// linux/sockios.h: the older struct timespec, two 64-bit numbers on 64-bit machines.
+const SIOCGSTAMPNS = 0x8907;
+const CLOCK_REALTIME = 0;
 export const EPOLL_CTL_ADD = 1;
 export const EPOLL_CTL_DEL = 2;
 export const EPOLLIN = 1;
@@ -55,6 +60,8 @@ const calls = {
   unshare: bindCall("int unshare(int)"),
   mount: bindCall("int mount(const char *, const char *, const char *, unsigned long, void *)"),
   umount2: bindCall("int umount2(const char *, int)"),
+  ioctl: bindCall("int ioctl(int, unsigned long, void *)"),
+  clock_gettime: bindCall("int clock_gettime(int, void *)"),
   epoll_create1: bindCall("int epoll_create1(int)"),
   epoll_ctl: bindCall("int epoll_ctl(int, int, int, const void *)"),
   epoll_wait: bindCall("int epoll_wait(int, void *, int, int)"),
@@ -112,6 +119,19 @@ export function mount(source: string, target: string, kind: string, flags: numbe
 }
 export function umount2(target: string, flags: number): void {
   check("umount2", calls.umount2(target, flags));
+}
+const timespec = Buffer.alloc(16);
+function timespecUs(): number {
+  return Number(timespec.readBigInt64LE(0)) * 1e6 + Number(timespec.readBigInt64LE(8)) / 1e3;
+}
+/** Unix time in microseconds by the clock that the kernel stamps packets with. */
+export function realtimeUs(): number {
+  check("clock_gettime", calls.clock_gettime(CLOCK_REALTIME, timespec));
+  return timespecUs();
+}
+/** When the last packet read from the socket arrived. The first call turns stamping on and answers undefined. */
+export function arrivedAtUs(fd: number): number | undefined {
+  return calls.ioctl(fd, SIOCGSTAMPNS, timespec) < 0 ? undefined : timespecUs();
 }
 export function epollCreate(): number {
   return check("epoll_create1", calls.epoll_create1(SOCK_CLOEXEC));

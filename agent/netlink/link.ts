@@ -25,6 +25,7 @@ import {
   IFLA_INFO_SLAVE_DATA,
   IFLA_INFO_SLAVE_KIND,
   IFLA_LINK,
+  IFLA_LINK_NETNSID,
   IFLA_LINKINFO,
   IFLA_MASTER,
   IFLA_MTU,
@@ -75,6 +76,8 @@ export interface Link {
   readonly master: number;
   /** ifindex of a veth's other end or of a lower device, in that one's namespace; 0: none. */
   readonly peer: number;
+  /** The other namespace that the device has to do with, by this one's number for it (RTM_GETNSID). */
+  readonly linkNetnsid: number | undefined;
   readonly port: BridgePort | undefined;
   readonly vxlan: Vxlan | undefined;
 }
@@ -92,6 +95,7 @@ export function decodeLink(message: NetlinkMessage): Link | undefined {
   let alias = "";
   let master = 0;
   let peer = 0;
+  let linkNetnsid: number | undefined;
   let info: LinkInfo = NO_INFO;
   const whole = eachAttribute(bytes, from + IFINFOMSG_BYTES, to, (attribute, start, end) => {
     if (attribute === IFLA_IFNAME) name = readText(bytes, start, end);
@@ -100,10 +104,11 @@ export function decodeLink(message: NetlinkMessage): Link | undefined {
     else if (attribute === IFLA_IFALIAS) alias = readText(bytes, start, end);
     else if (attribute === IFLA_MASTER) master = readU32(bytes, start, end);
     else if (attribute === IFLA_LINK) peer = readU32(bytes, start, end);
+    else if (attribute === IFLA_LINK_NETNSID) linkNetnsid = readU32(bytes, start, end) | 0;
     else if (attribute === IFLA_LINKINFO) info = decodeInfo(bytes, start, end);
   });
   if (!whole) return undefined;
-  return { ifindex, name, mac, mtuBytes, up, alias, master, peer, ...info };
+  return { ifindex, name, mac, mtuBytes, up, alias, master, peer, linkNetnsid, ...info };
 }
 
 interface LinkInfo {
@@ -164,6 +169,14 @@ function decodeVxlan(bytes: Buffer, from: number, to: number): Vxlan {
 
 export function dumpLinks(writer: NetlinkWriter): void {
   writer.message(RTM_GETLINK, NLM_F_DUMP, () => header(writer, 0, false));
+}
+
+/** Answered with the link, or ENODEV. */
+export function getLink(writer: NetlinkWriter, name: string): void {
+  writer.message(RTM_GETLINK, 0, () => {
+    header(writer, 0, undefined);
+    writer.attributeText(IFLA_IFNAME, name);
+  });
 }
 
 /** Fails with EEXIST if the name is taken. */

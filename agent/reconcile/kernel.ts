@@ -1,5 +1,6 @@
 // The seam between the apply loop and the kernel. `agent/kernel/kernel.ts` is the real one,
 // `test/fakes/kernel.ts` its twin.
+import type { Ip } from "../../common/address.js";
 import type { Unsubscribe } from "../../common/watch.js";
 import type { HostHave, Underlay } from "./have.js";
 import type { Step } from "./step.js";
@@ -19,6 +20,8 @@ export interface Kernel {
   /** Calls back soon after something of ours may have changed, whoever changed it. */
   follow(listener: () => void): Unsubscribe;
   underlay(): Underlay;
+  /** Why VXLAN from this address on this UDP port cannot work here, as a sentence; undefined if it can. */
+  dataPortProblem(local: Ip, port: number): string | undefined;
   /** Leaves everything in place: frames go on flowing. */
   close(): void;
 }

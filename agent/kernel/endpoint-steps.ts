@@ -1,0 +1,156 @@
+// The steps on sandboxes and on the endpoints in them.
+import { Fault } from "../../common/fault.js";
+import { EEXIST } from "../netlink/errno.js";
+import { putAddress } from "../netlink/interface-address.js";
+import {
+  changeLink,
+  changePort,
+  decodeLink,
+  deleteLink,
+  dumpLinks,
+  type Link,
+  newVeth,
+} from "../netlink/link.js";
+import { putBridgeRow } from "../netlink/neighbour.js";
+import { putRoute } from "../netlink/route.js";
+import { aliasOf, BRIDGE, newbornName, portName } from "../reconcile/names.js";
+import { ENDPOINT_PORT } from "../reconcile/plan.js";
+import type { MakeEndpoint } from "../reconcile/step.js";
+import { createNamespace, isNamespace, removeNamespace, within } from "./namespace.js";
+import { NetlinkError, NetlinkSocket } from "./netlink-socket.js";
+import { findLink, mustLink, removeLink } from "./network-steps.js";
+import type { Places } from "./places.js";
+import { sentenceFault } from "./sentence.js";
+import { openSandbox, quietInterface } from "./sysctl.js";
+
+export function makeSandbox(places: Places, id: string): void {
+  const path = places.sandboxPath({ kind: "own", id });
+  if (path === undefined || isNamespace(path)) return;
+  createNamespace(path, () => {
+    openSandbox();
+    const socket = new NetlinkSocket();
+    try {
+      const { ifindex } = mustLink(socket, "lo");
+      socket.request((writer) => changeLink(writer, ifindex, { up: true }));
+    } finally {
+      socket.close();
+    }
+  });
+}
+
+export function removeSandbox(places: Places, file: string): void {
+  removeNamespace(places.sandboxFilePath(file));
+}
+
+/** Both ends of the pair, from the network outwards; the inner one gets its name when the rest is done. */
+export function makeEndpoint(places: Places, step: MakeEndpoint): void {
+  const { sandbox } = step.endpoint;
+  const done = places.inSandbox(sandbox, (inside, netnsFd) => {
+    const near = places.mustNetwork(step.vni).socket;
+    const far = ensurePair(near, inside, netnsFd, step);
+    dressPort(near, step);
+    quiet(places, step, far.name);
+    dressInside(inside, far, step);
+    return true;
+  });
+  if (done === undefined) {
+    const where = places.sandboxPath(sandbox);
+    throw sentenceFault("SANDBOX_GONE", `The network namespace ${where} is gone.`, {});
+  }
+}
+
+export function removeEndpoint(places: Places, vni: number, port: string): void {
+  const place = places.network(vni);
+  if (place !== undefined) removeLink(place.socket, port);
+}
+
+/** The far end of a whole pair. Half of one, or one that leads elsewhere, is removed first. */
+function ensurePair(
+  near: NetlinkSocket,
+  inside: NetlinkSocket,
+  netnsFd: number,
+  step: MakeEndpoint,
+): Link {
+  const { endpointId, mac } = step.endpoint;
+  const name = portName(endpointId);
+  const newborn = newbornName(endpointId);
+  const alias = aliasOf(endpointId);
+  const isOurs = (link: Link) => link.alias === alias || link.name === newborn;
+  const far = inside.dump(dumpLinks, decodeLink).find(isOurs);
+  const port = findLink(near, name);
+  if (far !== undefined && port?.peer === far.ifindex && far.mac === mac) return far;
+  if (port !== undefined) near.request((writer) => deleteLink(writer, port.ifindex));
+  const rest = inside.dump(dumpLinks, decodeLink).find(isOurs);
+  if (rest !== undefined) inside.request((writer) => deleteLink(writer, rest.ifindex));
+  const { mtuBytes } = step;
+  near.request((writer) =>
+    newVeth(writer, { name, mtuBytes, peer: { name: newborn, mac, netnsFd } }),
+  );
+  return mustLink(inside, newborn);
+}
+
+function dressPort(near: NetlinkSocket, step: MakeEndpoint): void {
+  const { endpointId, mac } = step.endpoint;
+  const { ifindex } = mustLink(near, portName(endpointId));
+  const { ifindex: master } = mustLink(near, BRIDGE);
+  const { mtuBytes } = step;
+  near.request((writer) =>
+    changeLink(writer, ifindex, { mtuBytes, master, alias: aliasOf(endpointId) }),
+  );
+  near.request((writer) => changePort(writer, ifindex, ENDPOINT_PORT));
+  near.request((writer) => putBridgeRow(writer, ifindex, mac));
+  near.request((writer) => changeLink(writer, ifindex, { up: true }));
+}
+
+function quiet(places: Places, step: MakeEndpoint, name: string): void {
+  const hasIpv6 = step.endpoint.prefixes.some(({ ip }) => ip.family === 6);
+  const path = places.sandboxPath(step.endpoint.sandbox);
+  if (path === undefined) quietInterface(name, hasIpv6);
+  else within(path, () => quietInterface(name, hasIpv6));
+}
+
+function dressInside(inside: NetlinkSocket, far: Link, step: MakeEndpoint): void {
+  const { endpoint, mtuBytes } = step;
+  const { ifindex } = far;
+  const alias = aliasOf(endpoint.endpointId);
+  try {
+    const rename = far.name === endpoint.interfaceName ? {} : { rename: endpoint.interfaceName };
+    if (far.up && far.name !== endpoint.interfaceName) {
+      // Kernels before 6.2 rename only what is down.
+      inside.request((writer) => changeLink(writer, ifindex, { up: false }));
+    }
+    inside.request((writer) => changeLink(writer, ifindex, { ...rename, mtuBytes, alias }));
+  } catch (error) {
+    if (!(error instanceof NetlinkError && error.errno === EEXIST)) throw error;
+    const { sandbox, interfaceName } = endpoint;
+    const where =
+      sandbox.kind === "foreign"
+        ? sandbox.path
+        : sandbox.kind === "host"
+          ? "This machine"
+          : "The sandbox";
+    const why = `${where} already has an interface named ${interfaceName}.`;
+    throw sentenceFault("INTERFACE_TAKEN", why, { interfaceName }, error);
+  }
+  inside.request((writer) => changeLink(writer, ifindex, { up: true }));
+  for (const prefix of endpoint.prefixes) {
+    ask("ADDRESS", () => inside.request((writer) => putAddress(writer, ifindex, prefix)));
+  }
+  for (const prefix of step.routes) {
+    ask("ROUTE", () =>
+      inside.request((writer) => putRoute(writer, { prefix, gateway: undefined, ifindex })),
+    );
+  }
+  const { gateway } = endpoint;
+  if (gateway === undefined) return;
+  const prefix = { ip: { family: gateway.family, value: 0n }, length: 0 } as const;
+  ask("ROUTE", () => inside.request((writer) => putRoute(writer, { prefix, gateway, ifindex })));
+}
+
+function ask(what: string, request: () => void): void {
+  try {
+    request();
+  } catch (error) {
+    throw new Fault(`${what}_REFUSED`, {}, error);
+  }
+}

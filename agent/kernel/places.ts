@@ -1,0 +1,154 @@
+// Where our namespaces are, and the sockets into them. A network's socket is kept open; a sandbox's is
+// opened for one use, because an open socket would keep somebody's namespace alive after its owner
+// removed it.
+import { closeSync, openSync, readdirSync } from "node:fs";
+import { Fault } from "../../common/fault.js";
+import {
+  RTNLGRP_IPV4_IFADDR,
+  RTNLGRP_IPV6_IFADDR,
+  RTNLGRP_LINK,
+  RTNLGRP_NEIGH,
+} from "../netlink/constants.js";
+import { decodeLink } from "../netlink/link.js";
+import type { NetlinkMessage } from "../netlink/message.js";
+import { ALIAS, isSandboxFile, networkFile, vniOfFile } from "../reconcile/names.js";
+import { type SandboxRef, sandboxPath } from "../reconcile/want.js";
+import { isNamespace, namespaceId, within } from "./namespace.js";
+import { NetlinkEvents, NetlinkSocket } from "./netlink-socket.js";
+
+export interface Place {
+  readonly socket: NetlinkSocket;
+  readonly events: NetlinkEvents;
+}
+
+interface NetworkPlace extends Place {
+  readonly id: string;
+}
+
+export class Places {
+  readonly #networks = new Map<number, NetworkPlace>();
+  /** The namespace that the agent runs in. */
+  readonly underlay: Place;
+  /** ifindexes on the underlay whose events matter, as of the last look. */
+  watched: ReadonlySet<number> = new Set();
+
+  constructor(
+    private readonly runDir: string,
+    private readonly opened: (events: NetlinkEvents) => void,
+  ) {
+    const groups = [RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR];
+    const events = new NetlinkEvents(groups, (message) => this.#matters(message));
+    this.underlay = { socket: new NetlinkSocket(), events };
+    opened(events);
+  }
+
+  networkPath(vni: number): string {
+    return `${this.runDir}/netns/${networkFile(vni)}`;
+  }
+
+  sandboxFilePath(file: string): string {
+    return `${this.runDir}/netns/${file}`;
+  }
+
+  /** What stands in the run directory now. Files that are no namespaces count for nothing. */
+  list(): { readonly vnis: number[]; readonly sandboxes: Set<string> } {
+    const vnis: number[] = [];
+    const sandboxes = new Set<string>();
+    for (const file of filesIn(`${this.runDir}/netns`)) {
+      if (!isNamespace(`${this.runDir}/netns/${file}`)) continue;
+      const vni = vniOfFile(file);
+      if (vni !== undefined) vnis.push(vni);
+      else if (isSandboxFile(file)) sandboxes.add(file);
+    }
+    return { vnis, sandboxes };
+  }
+
+  /** The network's place; undefined if its namespace does not stand. One that was swapped is opened anew. */
+  network(vni: number): Place | undefined {
+    const path = this.networkPath(vni);
+    const id = isNamespace(path) ? namespaceId(path) : undefined;
+    const known = this.#networks.get(vni);
+    if (known?.id === id) return known;
+    this.forget(vni);
+    if (id === undefined) return undefined;
+    const place = within(path, () => ({
+      id,
+      socket: new NetlinkSocket(),
+      events: new NetlinkEvents([RTNLGRP_LINK, RTNLGRP_NEIGH], () => true),
+    }));
+    this.#networks.set(vni, place);
+    this.opened(place.events);
+    return place;
+  }
+
+  mustNetwork(vni: number): Place {
+    const place = this.network(vni);
+    if (place === undefined) throw new Fault("NETWORK_GONE", { vni });
+    return place;
+  }
+
+  /** Closes the sockets into it, so that nothing of ours keeps it alive. */
+  forget(vni: number): void {
+    const place = this.#networks.get(vni);
+    place?.events.close();
+    place?.socket.close();
+    this.#networks.delete(vni);
+  }
+
+  /** undefined for the agent's own namespace. */
+  sandboxPath(ref: SandboxRef): string | undefined {
+    switch (ref.kind) {
+      case "own":
+        return sandboxPath(this.runDir, ref.id);
+      case "foreign":
+        return ref.path;
+      case "host":
+        return undefined;
+    }
+  }
+
+  /** Runs `use` with a socket into the sandbox and a descriptor of it; undefined if it does not stand. */
+  inSandbox<T>(ref: SandboxRef, use: (socket: NetlinkSocket, netnsFd: number) => T): T | undefined {
+    const path = this.sandboxPath(ref);
+    if (path !== undefined && !isNamespace(path)) return undefined;
+    const netnsFd = openSync(path ?? "/proc/thread-self/ns/net", "r");
+    try {
+      if (path === undefined) return use(this.underlay.socket, netnsFd);
+      const socket = within(path, () => new NetlinkSocket());
+      try {
+        return use(socket, netnsFd);
+      } finally {
+        socket.close();
+      }
+    } finally {
+      closeSync(netnsFd);
+    }
+  }
+
+  /** Forgets every event so far; whether there was one that mattered. */
+  drain(): boolean {
+    let news = this.underlay.events.drain();
+    for (const place of this.#networks.values()) news = place.events.drain() || news;
+    return news;
+  }
+
+  close(): void {
+    for (const vni of [...this.#networks.keys()]) this.forget(vni);
+    this.underlay.events.close();
+    this.underlay.socket.close();
+  }
+
+  /** A busy machine makes and removes interfaces all day: only ours, the VTEP's, and any address count. */
+  #matters(message: NetlinkMessage): boolean {
+    const link = decodeLink(message);
+    return link === undefined || this.watched.has(link.ifindex) || link.alias.startsWith(ALIAS);
+  }
+}
+
+function filesIn(directory: string): string[] {
+  try {
+    return readdirSync(directory);
+  } catch {
+    return [];
+  }
+}
