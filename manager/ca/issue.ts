@@ -29,8 +29,7 @@ export function decideIssue(
   // A token is an explicit wish to join anew, also by a machine that still holds an old certificate.
   if (question.token !== "") return byToken(cluster, question);
   const { callerNodeId } = question;
-  if (callerNodeId === undefined)
-    return refuse("permission-denied", "a valid join token is necessary to join this cluster");
+  if (callerNodeId === undefined) return WRONG_TOKEN;
   const node = findNode(callerNodeId);
   if (cluster.removedNodes.includes(callerNodeId) || !node) {
     return refuse("permission-denied", `node ${callerNodeId} was removed from the swarm`);
@@ -44,18 +43,20 @@ export function decideIssue(
 function byToken(cluster: Cluster, question: IssueQuestion): IssueDecision | Refusal {
   const token = parseJoinToken(question.token);
   const secrets = cluster.joinSecrets;
-  const wrong = refuse(
-    "permission-denied",
-    "a valid join token is necessary to join this cluster: invalid join token",
-  );
   if (isRefusal(token)) return token;
-  if (!secrets || !Buffer.from(token.rootDigest).equals(question.rootDigest)) return wrong;
+  if (!secrets || !Buffer.from(token.rootDigest).equals(question.rootDigest)) return WRONG_TOKEN;
   // Both are always compared, so that the time taken says nothing about which came close.
   const manager = sameSecret(token.secret, secrets.manager);
   const worker = sameSecret(token.secret, secrets.worker);
   if (manager) return { kind: "join", role: Role.MANAGER };
-  return worker ? { kind: "join", role: Role.WORKER } : wrong;
+  return worker ? { kind: "join", role: Role.WORKER } : WRONG_TOKEN;
 }
+
+// Docker's words (swarmkit ca/server.go), for a wrong, a rotated and a missing one alike.
+const WRONG_TOKEN = refuse(
+  "permission-denied",
+  "A valid join token is necessary to join this cluster",
+);
 
 export function certLifeMs(cluster: Cluster): number {
   const wanted = cluster.spec?.certExpiryMs ?? 0;

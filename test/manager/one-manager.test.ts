@@ -229,7 +229,7 @@ describe("a token", () => {
   test("with a wrong secret is refused", async () => {
     const token = await manager.token("worker");
     const join = TestAgent.join(manager.addr, token.slice(0, -25) + "0".repeat(25));
-    await expect(join).rejects.toThrow("valid join token is necessary");
+    await expect(join).rejects.toThrow("A valid join token is necessary to join this cluster");
   });
 
   test("that was rotated is refused, and the new one opens", async () => {
