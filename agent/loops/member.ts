@@ -130,10 +130,15 @@ export class Member {
     if (this.session.kind !== "open") await this.#opened.wait(late).catch(() => {});
   }
 
-  /** Ends the loops. What was heard is in the journal then. */
-  async close(): Promise<void> {
+  /** Ends what would come back of itself (session, role); the link can still be used to say goodbye. */
+  async quiesce(): Promise<void> {
     this.#stop.abort(new Fault("STOPPED"));
     await this.#loops;
+  }
+
+  /** Ends the loops. What was heard is in the journal then. */
+  async close(): Promise<void> {
+    await this.quiesce();
     this.link.close();
     await this.#saving;
     await this.held.close();

@@ -114,7 +114,8 @@ function world() {
         session: { kind: "connecting" },
       };
       const held = { current: { revision: 0, endpoints: [] } };
-      const rest = { held, start: () => {}, close: async () => {}, openWithin: async () => {} };
+      const nothing = async () => {};
+      const rest = { held, start: () => {}, close: nothing, quiesce: nothing, openWithin: nothing };
       return { ...member, ...rest } as unknown as Member;
     },
     onMember: async (member) => void state.members.push(member?.record.nodeId ?? "none"),

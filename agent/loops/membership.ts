@@ -283,6 +283,8 @@ export class MembershipLoop implements Membership {
   async #sayGoodbye(member: Member, isManager: boolean): Promise<void> {
     const { timing, manager, log } = this.deps;
     const managers = isManager ? (await this.managerStatus())?.members.length : undefined;
+    const wasOpen = member.session.kind === "open";
+    await member.quiesce();
     // The last manager takes the swarm with it: nobody is left to tell.
     if (managers === 1) return;
     const goodbye = async () => {
@@ -291,7 +293,7 @@ export class MembershipLoop implements Membership {
       await member.link.leave();
     };
     const late = this.deps.clock.sleep(timing.dialMs, AbortSignal.timeout(2 * timing.dialMs));
-    if (member.session.kind === "open") {
+    if (wasOpen) {
       await Promise.race([goodbye(), late]).catch((error: unknown) => {
         log.info({ err: messageOf(error) }, "left without saying so");
       });
