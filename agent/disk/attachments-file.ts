@@ -1,7 +1,7 @@
 // `<state>/attachments.json`: what people attached by hand. Written whole, atomically, mode 0600.
 import { join } from "node:path";
 import { Fault } from "../../common/fault.js";
-import type { AttachmentDisk, AttachmentRecord } from "../loops/attachments.js";
+import type { AttachmentDisk, AttachmentRecord } from "../task/keeping.js";
 import { readIfThere, replaceFile } from "./replace-file.js";
 
 const FORMAT = 1;

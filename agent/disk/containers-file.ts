@@ -3,7 +3,7 @@
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { isLocalId } from "../../common/ids.js";
-import type { ContainerDisk } from "../loops/runtime.js";
+import type { ContainerDisk } from "../task/keeping.js";
 import type { ContainerRecord } from "../task/life.js";
 import { ensureFolder, readIfThere, removeDurably, replaceFile } from "./replace-file.js";
 

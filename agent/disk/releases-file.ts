@@ -1,7 +1,7 @@
 // releases.json: ids of endpoints that are still to be given back to the swarm.
 import { join } from "node:path";
 import { Fault } from "../../common/fault.js";
-import type { ReleaseDisk } from "../loops/releases.js";
+import type { ReleaseDisk } from "../task/keeping.js";
 import { readIfThere, removeDurably, replaceFile } from "./replace-file.js";
 
 export function releaseDiskAt(stateDir: string): ReleaseDisk {

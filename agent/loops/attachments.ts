@@ -5,7 +5,6 @@ import { Fault, isRefusal, messageOf, type Refusal, refuse } from "../../common/
 import { newSwarmId } from "../../common/ids.js";
 import type { Logger } from "../../common/log.js";
 import type { Random } from "../../common/random.js";
-import type { Endpoint, Network } from "../../proto/gen/types.js";
 import type { SandboxRef } from "../reconcile/want.js";
 import type { Attachment, Attachments, AttachWish } from "../seams.js";
 import {
@@ -13,37 +12,13 @@ import {
   isInterfaceName,
   sandboxInterfaceName,
 } from "../task/interface-name.js";
+import type { AttachmentDisk, AttachmentRecord, LookAtNamespace } from "../task/keeping.js";
 import { findByReference } from "../task/reference.js";
 import { isContainerName } from "../task/spec.js";
 import { badName, couldNotAttach } from "../task/words.js";
 import { ATTACHMENTS_MAX, tooMany } from "./containers-limits.js";
 import type { Endpoints, EventPublisher, Placing } from "./placing.js";
 import type { Releases } from "./releases.js";
-
-/** One attachment on disk. Its id is its endpoint's. */
-export interface AttachmentRecord {
-  readonly id: string;
-  readonly wish: AttachWish;
-  readonly interfaceName: string;
-  readonly createdAtMs: number;
-  /** Undefined: it was being asked for when this was written. */
-  readonly given: { readonly endpoint: Endpoint; readonly network: Network } | undefined;
-  /** What the swarm did to it; empty: nothing. */
-  readonly trouble: string;
-}
-
-export interface AttachmentDisk {
-  load(): Promise<readonly AttachmentRecord[]>;
-  save(records: readonly AttachmentRecord[]): Promise<void>;
-}
-
-export type NamespaceLook =
-  | { readonly kind: "namespace"; readonly inode: string; readonly isOwn: boolean }
-  | { readonly kind: "missing" }
-  | { readonly kind: "other"; readonly why: string };
-
-/** Looks at a file that should be a network namespace. */
-export type LookAtNamespace = (path: string) => NamespaceLook;
 
 export interface AttachmentTools {
   readonly endpoints: Endpoints;

@@ -2,9 +2,10 @@
 import { messageOf, type Refusal, refuse } from "../../common/fault.js";
 import type { Logger } from "../../common/log.js";
 import type { ExecSpec } from "../seams.js";
+import type { ContainerDisk } from "../task/keeping.js";
 import { advance, type ContainerRecord, type Step } from "../task/life.js";
+import type { RunningExec, Supervised } from "../task/runtime.js";
 import type { LateStream } from "./late-stream.js";
-import type { ContainerDisk, RunningExec, Supervised } from "./runtime.js";
 
 export interface ExecEntry {
   readonly id: string;

@@ -1,8 +1,8 @@
 // What became of a container while there was no agent, and what has to be done about it.
 import { unreachable } from "../../common/fault.js";
+import type { Adopted, Supervised } from "../task/runtime.js";
 import type { ContainerEntry } from "./container-entry.js";
 import { clearAway, type StartTools } from "./container-start.js";
-import type { Adopted, Supervised } from "./runtime.js";
 
 // Docker's, for a container of which nobody knows how it ended.
 const LOST = 255;

@@ -6,12 +6,12 @@ import type { Logger } from "../../common/log.js";
 import type { Random } from "../../common/random.js";
 import { hostsText } from "../task/hosts.js";
 import type { EndpointRecord } from "../task/life.js";
+import type { Runtime, Started, Supervised } from "../task/runtime.js";
 import { hostnameOf } from "../task/spec.js";
 import { couldNotAttach, shortId } from "../task/words.js";
 import { type ContainerEntry, GIVEN_UP } from "./container-entry.js";
 import type { Endpoints, Placing } from "./placing.js";
 import type { Releases } from "./releases.js";
-import type { Runtime, Started, Supervised } from "./runtime.js";
 
 export interface StartTools {
   readonly endpoints: Endpoints;

@@ -12,9 +12,11 @@ import type {
   ExecState,
   LogOptions,
 } from "../seams.js";
+import type { ContainerDisk } from "../task/keeping.js";
 import { newRecord, toContainer } from "../task/life.js";
 import { newName } from "../task/names.js";
 import { findByReference } from "../task/reference.js";
+import type { Exit, Supervised } from "../task/runtime.js";
 import { parseSignal, SIGKILL, SIGTERM } from "../task/signals.js";
 import { checkSpec, isContainerName } from "../task/spec.js";
 import * as words from "../task/words.js";
@@ -26,7 +28,6 @@ import { clearAway, type StartTools, startContainer } from "./container-start.js
 import { ATTACHED_MAX, CONTAINERS_MAX, LOG_READERS_MAX, tooMany } from "./containers-limits.js";
 import { LateStream } from "./late-stream.js";
 import type { EventPublisher } from "./placing.js";
-import type { ContainerDisk, Exit, Supervised } from "./runtime.js";
 
 export interface ContainerTools extends StartTools {
   readonly disk: ContainerDisk;

@@ -4,12 +4,8 @@ import type { Clock } from "../../common/clock.js";
 import { isRefusal, messageOf } from "../../common/fault.js";
 import type { Logger } from "../../common/log.js";
 import type { Timing } from "../../common/timing.js";
+import type { ReleaseDisk } from "../task/keeping.js";
 import type { Endpoints } from "./placing.js";
-
-export interface ReleaseDisk {
-  load(): Promise<readonly string[]>;
-  save(endpointIds: readonly string[]): Promise<void>;
-}
 
 // Choice: how long someone who waits for a container's end waits for a manager that does not answer.
 const PATIENCE_MS = 3_000;

@@ -4,10 +4,16 @@ import type { Logger } from "../../common/log.js";
 import type { Random } from "../../common/random.js";
 import type { Timing } from "../../common/timing.js";
 import type { Tenants, TenantTools } from "../agent.js";
-import { type AttachmentDisk, AttachmentLoop, type LookAtNamespace } from "./attachments.js";
+import type {
+  AttachmentDisk,
+  ContainerDisk,
+  LookAtNamespace,
+  ReleaseDisk,
+} from "../task/keeping.js";
+import type { Runtime } from "../task/runtime.js";
+import { AttachmentLoop } from "./attachments.js";
 import { ContainerLoop } from "./containers.js";
-import { type ReleaseDisk, Releases } from "./releases.js";
-import type { ContainerDisk, Runtime } from "./runtime.js";
+import { Releases } from "./releases.js";
 
 export interface TenantParts extends TenantTools {
   readonly runtime: Runtime;

@@ -1,7 +1,7 @@
 // What became of a container whose supervisor does not answer any more.
 import { setTimeout as sleep } from "node:timers/promises";
 import { Fault } from "../../common/fault.js";
-import type { Exit } from "../loops/runtime.js";
+import type { Exit } from "../task/runtime.js";
 import { bootId, isAlive, killMarked } from "./processes.js";
 import { readExit, readStarted, type ShimFolders } from "./shim-files.js";
 

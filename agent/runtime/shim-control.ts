@@ -2,6 +2,7 @@
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { Fault, messageOf } from "../../common/fault.js";
+import type { ContainerSpec, ExecSpec } from "../seams.js";
 import type {
   Exit,
   RunningExec,
@@ -9,8 +10,7 @@ import type {
   StartedExec,
   Supervised,
   Surroundings,
-} from "../loops/runtime.js";
-import type { ContainerSpec, ExecSpec } from "../seams.js";
+} from "../task/runtime.js";
 import { commandOf } from "../task/spec.js";
 import { FrameDecoder } from "../task/stdio-frame.js";
 import { afterDeath } from "./after-death.js";

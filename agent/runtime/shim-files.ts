@@ -2,7 +2,7 @@
 // What is of this boot only is in the run folder; what must outlive the machine is in the state folder.
 import { readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import type { Exit } from "../loops/runtime.js";
+import type { Exit } from "../task/runtime.js";
 import type { ProcessMark } from "./processes.js";
 
 export interface ShimFolders {

@@ -3,7 +3,7 @@
 //   control   status comes back at once; then requests, and the notice of the end
 //   attach    output from then on, and input; the notice of the end is the last frame
 //   exec      one more command in the container, with its output, input and end
-import type { Exit } from "../loops/runtime.js";
+import type { Exit } from "../task/runtime.js";
 import { encodeFrame, NOTICE } from "../task/stdio-frame.js";
 import type { Command } from "./launcher.js";
 import type { NamespaceWish } from "./namespaces.js";

@@ -7,7 +7,7 @@
 import { rmSync } from "node:fs";
 import { createServer } from "node:net";
 import { messageOf } from "../../common/fault.js";
-import type { Exit } from "../loops/runtime.js";
+import type { Exit } from "../task/runtime.js";
 import { exitCodeOf } from "../task/signals.js";
 import { type Child, type Command, launch } from "./launcher.js";
 import { LogWriter } from "./log-writer.js";

@@ -1,8 +1,7 @@
-// What the loop of containers asks of a runtime, and of the disk. The shells `agent/runtime` and
-// `agent/disk` implement these.
+// What the loop of containers asks of a runtime. The shell `agent/runtime` implements it; its twin is in
+// test/fakes.
 import type { Duplex, Readable } from "node:stream";
 import type { ContainerSpec, ExecSpec, LogOptions } from "../seams.js";
-import type { ContainerRecord } from "../task/life.js";
 
 /** What is run. */
 export interface Launch {
@@ -87,16 +86,4 @@ export interface Runtime {
   ): Readable;
   /** Removes what a container has outside its record. */
   forget(id: string): Promise<void>;
-}
-
-/** One record a container, each replaced whole and atomically. */
-export interface ContainerDisk {
-  /** Damaged ones are left where they are and reported by `damaged`. */
-  load(): Promise<{
-    readonly records: readonly ContainerRecord[];
-    readonly damaged: readonly string[];
-  }>;
-  save(record: ContainerRecord): Promise<void>;
-  /** With everything in the container's folder, logs too. */
-  remove(id: string): Promise<void>;
 }
