@@ -1,7 +1,7 @@
 // skein-agent: the node's daemon. Reads its settings, opens what it may touch, starts the agent and the
 // local API, and takes both away again on SIGTERM, leaving the node's networking in place.
 import { readFileSync } from "node:fs";
-import { chmod, chown, mkdir } from "node:fs/promises";
+import { mkdir } from "node:fs/promises";
 import { createServer } from "node:http";
 import { hostname } from "node:os";
 import { join } from "node:path";
@@ -16,7 +16,7 @@ import { createLogger, type Logger } from "../common/log.js";
 import { systemRandom } from "../common/random.js";
 import { SKEIN_VERSION } from "../common/version.js";
 import { type Powers, startAgent } from "./agent.js";
-import { serveApi } from "./api/serve.js";
+import { serveApi } from "./api/server.js";
 import { type AgentSettings, HELP, parseCommand } from "./config.js";
 import { attachmentDiskAt } from "./disk/attachments-file.js";
 import { containerDiskAt } from "./disk/containers-file.js";
@@ -34,7 +34,7 @@ import { childRunner, managerPaths } from "./host/child-runner.js";
 import { machineDoor, machineFacts } from "./host/machine.js";
 import { unitRunner } from "./host/unit-runner.js";
 import { LinuxKernel } from "./kernel/kernel.js";
-import { LinuxPinger } from "./kernel/pinger.js";
+import { ping } from "./kernel/ping.js";
 import { Applier } from "./loops/apply.js";
 import { ManagerProcess } from "./loops/manager-process.js";
 import { tenants } from "./loops/tenants.js";
@@ -107,9 +107,8 @@ async function start(
   closing.push("agent", () => agent.close());
   const metrics = agentMetrics(agent.membership, applier);
   const node = { ...agent.node, metrics: metrics.text };
-  const { socketPath } = settings;
-  closing.push("local API", await serveApi({ socketPath, node, log, clock: systemClock }));
-  await openToGroup(socketPath, settings.group);
+  const { socketPath, group } = settings;
+  closing.push("local API", await serveApi({ socketPath, group, node, log, clock: systemClock }));
   if (settings.metricsAddr !== "") {
     closing.push("metrics", await serveMetrics(settings.metricsAddr, metrics.text));
   }
@@ -162,7 +161,7 @@ async function powersOf(settings: AgentSettings, user: User | undefined, log: Lo
     facts: machineFacts(),
     kernel,
     applier,
-    pinger: new LinuxPinger(),
+    pinger: ping,
     makeTenants: (tools) =>
       tenants({
         ...tools,
@@ -199,13 +198,6 @@ async function agentId(stateDir: string): Promise<string> {
   const id = newSwarmId(systemRandom);
   await replaceFile(path, Buffer.from(`${id}\n`));
   return id;
-}
-
-async function openToGroup(socketPath: string, group: string): Promise<void> {
-  // "0:group" names the group alone; the machine may have none of that name.
-  const owner = findUser(`0:${group}`);
-  if (typeof owner !== "string") await chown(socketPath, 0, owner.gid);
-  await chmod(socketPath, 0o660);
 }
 
 function serveMetrics(addr: string, text: () => Promise<string>): Promise<() => Promise<void>> {
