@@ -39,8 +39,8 @@ const KILLED_MS = 10_000;
 
 export class ContainerLoop implements Containers {
   readonly #entries = new Map<string, ContainerEntry>();
-  /** Names of containers that are being created. */
-  readonly #reserved = new Set<string>();
+  /** Names of containers that are being created, and their ids. */
+  readonly #reserved = new Map<string, string>();
   readonly #events: ContainerEvents;
   readonly #execs: Execs;
   readonly #clock: Clock;
@@ -128,10 +128,10 @@ export class ContainerLoop implements Containers {
     if (this.#entries.size >= CONTAINERS_MAX) return tooMany("containers", CONTAINERS_MAX);
     const name = spec.name || newName(this.tools.random, (wanted) => this.#isTaken(wanted));
     const owner = this.#ownerOf(name);
-    if (owner !== undefined || this.#reserved.has(name)) return words.nameTaken(name, owner ?? "");
+    if (owner !== undefined) return words.nameTaken(name, owner);
     const record = newRecord(this.#newId(), { ...spec, name }, this.#clock.nowMs());
     const entry = new ContainerEntry(record, this.tools.disk);
-    this.#reserved.add(name);
+    this.#reserved.set(name, record.id);
     try {
       await this.tools.disk.save(record);
       this.#entries.set(record.id, entry);
@@ -219,9 +219,7 @@ export class ContainerLoop implements Containers {
     if (!isContainerName(wanted)) return words.badName(wanted);
     if (wanted === entry.record.spec.name) return words.sameName();
     const owner = this.#ownerOf(wanted);
-    if (owner !== undefined || this.#reserved.has(wanted)) {
-      return words.nameTaken(wanted, owner ?? "");
-    }
+    if (owner !== undefined) return words.nameTaken(wanted, owner);
     if (entry.record.phase === "removing") return words.beingRemoved(entry.record);
     const oldName = entry.record.spec.name;
     await entry.step({ kind: "rename", name: wanted });
@@ -486,11 +484,11 @@ export class ContainerLoop implements Containers {
     for (const { record } of this.#entries.values()) {
       if (record.spec.name === name) return record.id;
     }
-    return undefined;
+    return this.#reserved.get(name);
   }
 
   #isTaken(name: string): boolean {
-    return this.#ownerOf(name) !== undefined || this.#reserved.has(name);
+    return this.#ownerOf(name) !== undefined;
   }
 
   /** Sandbox and socket are named by the first 12 digits, so those are unique too. */

@@ -1,7 +1,7 @@
 // Endpoints that are to be given back. The list is on disk, so that no address stays taken because no
 // manager answered at the moment, or because the agent was killed in between.
 import type { Clock } from "../../common/clock.js";
-import { isRefusal, messageOf } from "../../common/fault.js";
+import { messageOf } from "../../common/fault.js";
 import type { Logger } from "../../common/log.js";
 import type { Timing } from "../../common/timing.js";
 import type { ReleaseDisk } from "../task/keeping.js";
@@ -13,7 +13,9 @@ const PATIENCE_MS = 3_000;
 export class Releases {
   readonly #ids = new Set<string>();
   readonly #stopped = new AbortController();
-  #working: Promise<void> | undefined;
+  /** Passes run one after another. */
+  #pass: Promise<void> = Promise.resolve();
+  #retrying: Promise<void> | undefined;
 
   constructor(
     private readonly endpoints: Endpoints,
@@ -25,12 +27,12 @@ export class Releases {
 
   async restore(): Promise<void> {
     for (const id of await this.disk.load()) this.#ids.add(id);
-    this.#wake();
+    void this.#tryAll();
   }
 
   /**
-   * Takes note, durably, and gives them back. Resolves when that is done, or after a while when no
-   * manager answers; then it goes on behind.
+   * Takes note, durably, and gives them back. Resolves when that was tried, or after a while; what was
+   * not answered is tried again behind.
    */
   async add(endpointIds: readonly string[]): Promise<void> {
     if (endpointIds.length === 0) return;
@@ -39,7 +41,7 @@ export class Releases {
     const patience = new AbortController();
     try {
       await Promise.race([
-        this.#wake(),
+        this.#tryAll(),
         this.clock.sleep(PATIENCE_MS, patience.signal).catch(() => undefined),
       ]);
     } finally {
@@ -55,24 +57,27 @@ export class Releases {
 
   async close(): Promise<void> {
     this.#stopped.abort();
-    await this.#working;
+    await this.#retrying;
+    await this.#pass;
   }
 
-  #wake(): Promise<void> {
-    this.#working ??= this.#work().finally(() => {
-      this.#working = undefined;
+  #tryAll(): Promise<void> {
+    this.#pass = this.#pass.then(() => this.#giveBackAll());
+    return this.#pass.then(() => {
+      if (this.#ids.size === 0 || this.#stopped.signal.aborted) return;
+      this.#retrying ??= this.#retry().finally(() => {
+        this.#retrying = undefined;
+      });
     });
-    return this.#working;
   }
 
-  async #work(): Promise<void> {
+  async #retry(): Promise<void> {
     let pauseMs = this.timing.retryMinMs;
     while (this.#ids.size > 0 && !this.#stopped.signal.aborted) {
-      const failed = await this.#giveBackAll();
-      if (this.#ids.size === 0) break;
-      if (!failed) continue;
       await this.clock.sleep(pauseMs, this.#stopped.signal).catch(() => undefined);
       pauseMs = Math.min(pauseMs * 2, this.timing.retryMaxMs);
+      this.#pass = this.#pass.then(() => this.#giveBackAll());
+      await this.#pass;
     }
   }
 
@@ -88,22 +93,19 @@ export class Releases {
     }
   }
 
-  async #giveBackAll(): Promise<boolean> {
-    let failed = false;
+  async #giveBackAll(): Promise<void> {
+    if (this.#ids.size === 0) return;
     for (const id of [...this.#ids]) {
+      if (this.#stopped.signal.aborted) return;
       try {
         const refusal = await this.endpoints.detach(id);
-        // A manager that refuses has decided: it is not ours to give back, and asking again is no use.
-        if (isRefusal(refusal) && refusal.code === "unavailable") failed = true;
-        else this.#ids.delete(id);
         if (refusal) this.log.warn({ endpoint: id, err: refusal.message }, "detach refused");
+        // A manager that refuses has decided: it is not ours to give back, and asking again is no use.
+        if (refusal?.code !== "unavailable") this.#ids.delete(id);
       } catch (error) {
-        failed = true;
         this.log.debug({ endpoint: id, err: messageOf(error) }, "detach not answered");
       }
-      if (this.#stopped.signal.aborted) break;
     }
     await this.#save();
-    return failed;
   }
 }

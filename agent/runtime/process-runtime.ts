@@ -16,7 +16,7 @@ import { afterDeath } from "./after-death.js";
 import { readLogs } from "./log-reader.js";
 import type { NamespaceWish } from "./namespaces.js";
 import { ShimControl } from "./shim-control.js";
-import { errorPath, type ShimFolders } from "./shim-files.js";
+import { errorPath, forgetExit, type ShimFolders } from "./shim-files.js";
 
 export interface ProcessRuntimeOptions {
   readonly runDir: string;
@@ -38,6 +38,7 @@ export class ProcessRuntime implements Runtime {
     await mkdir(folders.state, { recursive: true, mode: 0o700 });
     // Nothing of an earlier life may be taken for this one's.
     await rm(folders.run, { recursive: true, force: true });
+    await forgetExit(folders, launch.life - 1);
     await mkdir(folders.run, { recursive: true, mode: 0o700 });
     const shim = await this.#startShim(folders, launch.life, signal);
     try {

@@ -1,6 +1,7 @@
 // Where a container's supervisor and the agent leave things for each other, also across their deaths.
 // What is of this boot only is in the run folder; what must outlive the machine is in the state folder.
 import { readFileSync, renameSync, writeFileSync } from "node:fs";
+import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { Exit } from "../task/runtime.js";
 import type { ProcessMark } from "./processes.js";
@@ -40,6 +41,11 @@ export function writeExit(folders: ShimFolders, life: number, exit: Exit): void 
 export function readExit(folders: ShimFolders, life: number): Exit | undefined {
   const exit = readJson(exitPath(folders, life)) as Exit | undefined;
   return typeof exit?.exitCode === "number" ? exit : undefined;
+}
+
+/** What an earlier life's end was is in the container's own record by now. */
+export async function forgetExit(folders: ShimFolders, life: number): Promise<void> {
+  await rm(exitPath(folders, life), { force: true });
 }
 
 // Not made durable against power loss: after that the command has ended anyway, and the agent says so.

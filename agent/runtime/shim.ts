@@ -26,8 +26,8 @@ const life = Number(lifeText);
 const UNUSED_MS = 15_000;
 // Choice: after the end only what the pipes hold is left to read; this is far more than it takes.
 const DRAIN_MS = 5_000;
-// Choice: how long the last bytes may take to reach those who are attached.
-const FAREWELL_MS = 10_000;
+// Choice: how long the last bytes may take to reach those who are attached; as for one who is slow.
+const FAREWELL_MS = 60_000;
 
 const connections = new Set<ShimConnection>();
 let namespaces: Namespaces | undefined;
@@ -122,10 +122,12 @@ function end(exit: Exit): void {
     console.error(JSON.stringify({ msg: "exit not recorded", err: messageOf(error) }));
   }
   for (const connection of connections) connection.notify({ event: "exited", exit });
+  // In the same turn, so that nothing of this happens in between.
   void farewell();
 }
 
 async function farewell(): Promise<void> {
+  // The socket's file goes with it, before the agent hears of the end and may start the next life there.
   server.close();
   const closed = [...connections].map((connection) => connection.end());
   await Promise.race([Promise.all(closed), afterMs(FAREWELL_MS)]);
@@ -140,7 +142,7 @@ function leaveIfUnused(): void {
 }
 
 function leave(): never {
-  rmSync(socketPath(folders), { force: true });
+  if (server.listening) server.close();
   process.exit(0);
 }
 

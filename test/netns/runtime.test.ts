@@ -178,6 +178,31 @@ describe("a command", () => {
     expect(text).toBe("1234\n99\n99\n/usr\n");
   });
 
+  test("without a network of its own it is on the machine's, and still finds its name", async () => {
+    const more = { networkMode: "host", hostname: "loom" } as const;
+    const text = await outputOf(
+      ["sh", "-c", "readlink /proc/self/ns/net; getent hosts loom"],
+      more,
+    );
+    expect(text).toMatch(
+      new RegExp(
+        `^${readlinkSync("/proc/self/ns/net").replace(/[[\]]/g, "\\$&")}\n127\\.0\\.1\\.1 +loom`,
+      ),
+    );
+  });
+
+  test("who reads slowly slows it down, and still gets everything", async () => {
+    const { id } = orThrow(await node.containers.create(specOf(["seq", "1", "500000"])));
+    const stream = orThrow(node.containers.attach(id, { stdin: false, logs: false }));
+    noRefusal(await node.containers.start(id));
+    // The pipe and the queues hold far less than the command has to say.
+    await sleep(500);
+    expect(node.containers.get(id)).toMatchObject({ state: "running" });
+    const text = unframe(await collect(stream)).map((frame) => frame.text);
+    expect(text.join("").trimEnd().split("\n")).toHaveLength(500_000);
+    expect(await finish(id)).toBe(0);
+  });
+
   test("orphans are reaped, and end with the command", async () => {
     const id = await run([
       "sh",
@@ -235,6 +260,11 @@ describe("stopping", () => {
     noRefusal(await node.containers.start(id));
     await finish(id);
     expect(await logsOf(id)).toEqual(["1:once\n", "1:once\n"]);
+    expect(readdirSync(join(node.stateDir, "containers", id)).sort()).toEqual([
+      "container.json",
+      "exit-2.json",
+      "log.json",
+    ]);
   });
 });
 
@@ -327,6 +357,13 @@ async function execIn(id: string, command: readonly string[], input = "") {
     .join("");
   return { output, state: orThrow(node.containers.getExec(execId)) };
 }
+
+test("what was said before can be had together with what follows", async () => {
+  const id = await run(["sh", "-c", "echo early; sleep 0.3; echo late"]);
+  await sleep(100);
+  const stream = orThrow(node.containers.attach(id, { stdin: false, logs: true }));
+  expect(unframe(await collect(stream)).map(({ text }) => text)).toEqual(["early\n", "late\n"]);
+});
 
 describe("exec", () => {
   test("another command sees the same namespaces, and has its own exit code", async () => {
