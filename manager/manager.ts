@@ -90,7 +90,13 @@ export class Manager {
     };
   }
 
-  control(): ControlApi {
+  /** For the node's own agent. While a seat is taken up again it waits, as it would for a leader. */
+  async control(): Promise<ControlApi> {
+    const { clock, timing } = this.options;
+    const endMs = clock.monotonicMs() + timing.requestMs / 2;
+    while (this.#state.kind === "resuming" && clock.monotonicMs() < endMs) {
+      await clock.sleep(LOOK_MS, this.#stop.signal);
+    }
     return this.#services().control;
   }
 

@@ -8,25 +8,45 @@ import type { RaftServer } from "../../proto/gen/raft.js";
 import type { AdminApi, AuthorityApi, ControlApi, DispatcherApi, MembershipApi } from "../seams.js";
 import { answer, callerOf, type ServeContext, serverStream, unary, writeTo } from "./serve.js";
 
-/**
- * The API of the moment: a manager serves its sockets before, between and after its membership. Throws
- * Refused when there is none.
- */
-type Current<Api> = () => Api;
+// `api` is the one of the moment: a manager serves its sockets before, between and after its
+// memberships. It throws Refused when there is none.
 
-export function controlServer(context: ServeContext, api: Current<ControlApi>): ControlServer {
+export function controlServer(
+  context: ServeContext,
+  api: () => ControlApi | Promise<ControlApi>,
+): ControlServer {
   return {
-    getCluster: unary(context, (request, caller) => api().getCluster(request, caller)),
-    updateCluster: unary(context, (request, caller) => api().updateCluster(request, caller)),
-    listNodes: unary(context, (request, caller) => api().listNodes(request, caller)),
-    updateNode: unary(context, (request, caller) => api().updateNode(request, caller)),
-    removeNode: unary(context, (request, caller) => api().removeNode(request, caller)),
-    listNetworks: unary(context, (request, caller) => api().listNetworks(request, caller)),
-    createNetwork: unary(context, (request, caller) => api().createNetwork(request, caller)),
-    removeNetwork: unary(context, (request, caller) => api().removeNetwork(request, caller)),
-    listEndpoints: unary(context, (request, caller) => api().listEndpoints(request, caller)),
-    watchEvents: serverStream(context, (_request, caller) => api().watchEvents(caller)),
-    probeNetwork: serverStream(context, (request, caller) => api().probeNetwork(request, caller)),
+    getCluster: unary(context, async (request, caller) =>
+      (await api()).getCluster(request, caller),
+    ),
+    updateCluster: unary(context, async (request, caller) =>
+      (await api()).updateCluster(request, caller),
+    ),
+    listNodes: unary(context, async (request, caller) => (await api()).listNodes(request, caller)),
+    updateNode: unary(context, async (request, caller) =>
+      (await api()).updateNode(request, caller),
+    ),
+    removeNode: unary(context, async (request, caller) =>
+      (await api()).removeNode(request, caller),
+    ),
+    listNetworks: unary(context, async (request, caller) =>
+      (await api()).listNetworks(request, caller),
+    ),
+    createNetwork: unary(context, async (request, caller) =>
+      (await api()).createNetwork(request, caller),
+    ),
+    removeNetwork: unary(context, async (request, caller) =>
+      (await api()).removeNetwork(request, caller),
+    ),
+    listEndpoints: unary(context, async (request, caller) =>
+      (await api()).listEndpoints(request, caller),
+    ),
+    watchEvents: serverStream(context, async function* (_request, caller) {
+      yield* (await api()).watchEvents(caller);
+    }),
+    probeNetwork: serverStream(context, async function* (request, caller) {
+      yield* (await api()).probeNetwork(request, caller);
+    }),
   };
 }
 
@@ -42,7 +62,7 @@ export function adminServer(context: ServeContext, api: AdminApi): AdminServer {
 
 export function authorityServer(
   context: ServeContext,
-  api: Current<AuthorityApi>,
+  api: () => AuthorityApi,
 ): CertificateAuthorityServer {
   return {
     issueCertificate: unary(context, (request, caller) => api().issueCertificate(request, caller)),
@@ -51,8 +71,8 @@ export function authorityServer(
 
 export function raftServer(
   context: ServeContext,
-  api: Current<MembershipApi>,
-  step: Current<RaftServer["step"]>,
+  api: () => MembershipApi,
+  step: () => RaftServer["step"],
 ): RaftServer {
   return {
     step(call, callback) {
@@ -69,7 +89,7 @@ export function raftServer(
 
 export function dispatcherServer(
   context: ServeContext,
-  api: Current<DispatcherApi>,
+  api: () => DispatcherApi,
 ): DispatcherServer {
   return {
     session: (call) => serveSession(context, api, call),
@@ -82,7 +102,7 @@ export function dispatcherServer(
 
 function serveSession(
   context: ServeContext,
-  api: Current<DispatcherApi>,
+  api: () => DispatcherApi,
   call: ServerDuplexStream<AgentMessage, ManagerMessage>,
 ): void {
   const caller = callerOf(call, context);

@@ -94,7 +94,7 @@ export async function openSwarmPort(options: SwarmPortOptions): Promise<SwarmPor
 export async function openLocalSocket(
   path: string,
   admin: AdminApi,
-  control: () => ControlApi,
+  control: () => ControlApi | Promise<ControlApi>,
   log: Logger,
 ): Promise<() => Promise<void>> {
   const context = { local: true, log };

@@ -40,7 +40,7 @@ export function authorityApi(options: CertifyOptions): AuthorityApi {
         caller,
         true,
         () => issue(options, request, askerOf(request, caller)),
-        (leader) => leader.authority.issueCertificate(onBehalf(request, caller), caller),
+        (leader, routed) => leader.authority.issueCertificate(onBehalf(request, caller), routed),
       ),
   };
 }

@@ -32,7 +32,7 @@ export function controlApi(options: ControlOptions): ControlApi {
   const read = <T>(
     caller: Caller,
     answer: (view: StoreView) => T | Refusal,
-    there: (leader: LeaderLink) => Promise<T | Refusal>,
+    there: (leader: LeaderLink, caller: Caller) => Promise<T | Refusal>,
   ) =>
     router.onLeader<T>(
       caller,
@@ -48,7 +48,7 @@ export function controlApi(options: ControlOptions): ControlApi {
     caller: Caller,
     request: Request<string>,
     after: (view: StoreView, id: string) => T | Refusal,
-    there: (leader: LeaderLink) => Promise<T | Refusal>,
+    there: (leader: LeaderLink, caller: Caller) => Promise<T | Refusal>,
   ) =>
     router.onLeader<T>(
       caller,
@@ -63,48 +63,48 @@ export function controlApi(options: ControlOptions): ControlApi {
 
   const calls: ControlCalls = {
     getCluster: (request, caller) =>
-      read(caller, shownCluster, ({ control }) => control.getCluster(request, caller)),
+      read(caller, shownCluster, ({ control }, routed) => control.getCluster(request, routed)),
     updateCluster: (request, caller) => {
       const secrets = { worker: newJoinSecret(random), manager: newJoinSecret(random) };
       return write(
         caller,
         (draft) => idOf(updateCluster(draft, request, secrets)),
         (view) => shownCluster(view),
-        ({ control }) => control.updateCluster(request, caller),
+        ({ control }, routed) => control.updateCluster(request, routed),
       );
     },
     listNodes: (request, caller) =>
       read(
         caller,
         (view) => ({ nodes: [...view.nodes()], leaderNodeId: leaderNodeId(consensus) }),
-        ({ control }) => control.listNodes(request, caller),
+        ({ control }, routed) => control.listNodes(request, routed),
       ),
     updateNode: (request, caller) =>
       write(
         caller,
         (draft) => idOf(updateNode(draft, request, (raftId) => keepsQuorum(consensus, raftId))),
         (view, id) => view.node(id) ?? gone("node", id),
-        ({ control }) => control.updateNode(request, caller),
+        ({ control }, routed) => control.updateNode(request, routed),
       ),
     removeNode: (request, caller) =>
       write(
         caller,
         (draft, nowMs) => removeNode(draft, request, requestContext(nowMs, random)) ?? request.id,
         () => ({}),
-        ({ control }) => control.removeNode(request, caller),
+        ({ control }, routed) => control.removeNode(request, routed),
       ),
     listNetworks: (request, caller) =>
       read(
         caller,
         (view) => ({ networks: [...view.networks()] }),
-        ({ control }) => control.listNetworks(request, caller),
+        ({ control }, routed) => control.listNetworks(request, routed),
       ),
     createNetwork: (request, caller) =>
       write(
         caller,
         (draft, nowMs) => idOf(createNetwork(draft, request, requestContext(nowMs, random))),
         (view, id) => view.network(id) ?? gone("network", id),
-        ({ control }) => control.createNetwork(request, caller),
+        ({ control }, routed) => control.createNetwork(request, routed),
       ),
     removeNetwork: (request, caller) =>
       write(
@@ -112,13 +112,13 @@ export function controlApi(options: ControlOptions): ControlApi {
         (draft, nowMs) =>
           removeNetwork(draft, request, requestContext(nowMs, random)) ?? request.id,
         () => ({}),
-        ({ control }) => control.removeNetwork(request, caller),
+        ({ control }, routed) => control.removeNetwork(request, routed),
       ),
     listEndpoints: (request, caller) =>
       read(
         caller,
         (view) => ({ endpoints: endpointsOf(view, request.networkId, request.nodeId) }),
-        ({ control }) => control.listEndpoints(request, caller),
+        ({ control }, routed) => control.listEndpoints(request, routed),
       ),
   };
   return {

@@ -2,6 +2,7 @@
 import type { Clock } from "../../common/clock.js";
 import { Fault } from "../../common/fault.js";
 import type { Logger } from "../../common/log.js";
+import type { Unsubscribe } from "../../common/watch.js";
 import type { Consensus, RaftStatus } from "../seams.js";
 
 export type Leader =
@@ -28,6 +29,11 @@ export class Leadership {
   leaderAddr(): string | undefined {
     const leader = this.leader();
     return leader.kind === "other" ? leader.addr : undefined;
+  }
+
+  /** Calls at every change of leadership; the listener only takes note. */
+  onChange(listener: () => void): Unsubscribe {
+    return this.consensus.changed.subscribe(listener);
   }
 
   /** Resolves at the next change of leadership, or after `timeoutMs`, or when aborted. */

@@ -44,15 +44,16 @@ export function membershipApi(options: MembershipOptions): MembershipApi {
         caller,
         true,
         () => join(options, request, askerOf(request.nodeId, caller), caller.signal),
-        ({ membership }) =>
-          membership.join({ ...request, nodeId: askerOf(request.nodeId, caller) }, caller),
+        ({ membership }, routed) =>
+          membership.join({ ...request, nodeId: askerOf(request.nodeId, caller) }, routed),
       ),
     leave: (request, caller) =>
       router.onLeader(
         caller,
         true,
         () => leave(options, askerOf(request.nodeId, caller), caller.signal),
-        ({ membership }) => membership.leave({ nodeId: askerOf(request.nodeId, caller) }, caller),
+        ({ membership }, routed) =>
+          membership.leave({ nodeId: askerOf(request.nodeId, caller) }, routed),
       ),
   };
 }

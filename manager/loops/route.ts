@@ -32,9 +32,9 @@ export class Router {
     caller: Caller,
     repeatable: boolean,
     here: () => Promise<T | Refusal>,
-    there: (leader: LeaderLink) => Promise<T | Refusal>,
+    there: (leader: LeaderLink, caller: Caller) => Promise<T | Refusal>,
   ): Promise<T | Refusal> {
-    const { leadership, link, clock, waitMs } = this.options;
+    const { leadership, clock, waitMs } = this.options;
     const giveUpMs = clock.monotonicMs() + waitMs;
     for (;;) {
       caller.signal.throwIfAborted();
@@ -42,7 +42,7 @@ export class Router {
       try {
         if (leader.kind === "self") return await here();
         if (caller.forwarded) throw new NotLeader(leadership.leaderAddr());
-        if (leader.kind === "other") return await there(link(leader.addr));
+        if (leader.kind === "other") return await this.#sendOn(leader.addr, caller, there);
       } catch (error) {
         // The manager that sent it here looks for the leader again.
         if (caller.forwarded) throw lostLead(error) ? new NotLeader(undefined) : error;
@@ -56,6 +56,29 @@ export class Router {
         Math.min(leftMs, leader.kind === "none" ? leftMs : RETRY_MS),
         caller.signal,
       );
+    }
+  }
+
+  /** A leader that is cut off answers nothing: when another one is known, nobody waits for it any more. */
+  async #sendOn<T>(
+    addr: string,
+    caller: Caller,
+    there: (leader: LeaderLink, caller: Caller) => Promise<T | Refusal>,
+  ): Promise<T | Refusal> {
+    const { leadership, link } = this.options;
+    const call = new AbortController();
+    const onGone = () => call.abort(caller.signal.reason);
+    caller.signal.addEventListener("abort", onGone, { once: true });
+    const unsubscribe = leadership.onChange(() => {
+      const now = leadership.leader();
+      const replaced = now.kind === "self" || (now.kind === "other" && now.addr !== addr);
+      if (replaced) call.abort(new Fault("LEADER_REPLACED"));
+    });
+    try {
+      return await there(link(addr), { ...caller, signal: call.signal });
+    } finally {
+      unsubscribe();
+      caller.signal.removeEventListener("abort", onGone);
     }
   }
 
@@ -81,6 +104,7 @@ function afterFailure(error: unknown, repeatable: boolean): "again" | Refusal {
       if (repeatable || error.data["sent"] === false) return "again";
       return OUTCOME_UNKNOWN;
     case "LEADERSHIP_LOST":
+    case "RPC_CANCELLED":
     case "RPC_DEADLINE":
       return repeatable ? "again" : OUTCOME_UNKNOWN;
     case "STOPPED":

@@ -163,6 +163,10 @@ export class TestManager {
     return this.must(this.admin, this.admin.status, {});
   }
 
+  signal(signal: NodeJS.Signals): void {
+    this.#process?.kill(signal);
+  }
+
   async kill(signal: NodeJS.Signals = "SIGKILL"): Promise<void> {
     const child = this.#process;
     if (!child || child.exitCode !== null || child.signalCode !== null) return;
@@ -215,6 +219,18 @@ export class TestAgent {
     } finally {
       client.close();
     }
+  }
+
+  /** The same node with a new certificate for its key. */
+  async renew(): Promise<TestAgent> {
+    const { authority, call, close } = this.clients();
+    const csr = await createCsr(this.identity.privateKey);
+    const request = IssueCertificateRequest.fromPartial({ csr });
+    const issued = orThrow(await call(authority, authority.issueCertificate, request));
+    close();
+    const { certificate, rootCaCert, nodeId, role, clusterId } = issued;
+    const identity = { certificate, privateKey: this.identity.privateKey, rootCaCert };
+    return new TestAgent(nodeId, role, clusterId, identity, this.addr);
   }
 
   clients(addr = this.addr) {

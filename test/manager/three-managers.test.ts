@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { isRefusal, Refused } from "../../common/fault.js";
 import { redirectOf } from "../../common/grpc/status.js";
+import type { Identity } from "../../proto/gen/admin.js";
 import { type Node, Role } from "../../proto/gen/types.js";
 import { compiledManager } from "./compiled.js";
 import { TestAgent, TestManager, until } from "./harness.js";
@@ -39,6 +40,11 @@ async function leaderAndFollowers(alive: readonly TestManager[]) {
     const followers = alive.filter((each) => each !== leader);
     return leader && { leader, followers };
   });
+}
+
+function seatRequest(manager: TestManager, identity: Identity, remote: TestManager) {
+  const { addr } = manager;
+  return { identity, listenAddr: addr, advertiseAddr: addr, remoteAddr: remote.addr };
 }
 
 async function setRole(by: TestManager, nodeId: string, role: Role) {
@@ -127,6 +133,26 @@ describe("three managers", () => {
     });
   });
 
+  test("the leader frozen, its connections open: reads go on by another", async () => {
+    const { leader, followers } = await leaderAndFollowers(managers);
+    const [follower] = followers;
+    if (!follower) throw new Error("none");
+    await follower.must(follower.control, follower.control.listNetworks, {});
+    leader.signal("SIGSTOP");
+    try {
+      const beganMs = Date.now();
+      const { networks } = await follower.must(follower.control, follower.control.listNetworks, {});
+      expect(networks.length).toBeGreaterThan(1);
+      expect(Date.now() - beganMs).toBeLessThan(4_000);
+    } finally {
+      leader.signal("SIGCONT");
+    }
+    await until("it follows", async () => {
+      const { leaderNodeId } = await leader.status();
+      return (leaderNodeId !== leader.nodeId && leaderNodeId !== "") || undefined;
+    });
+  });
+
   test("without quorum it refuses in Docker's words, and goes on when it is back", async () => {
     const [first, second, third] = managers;
     if (!first || !second || !third) throw new Error("none");
@@ -180,12 +206,58 @@ describe("three managers", () => {
     expect((await removed.status()).members).toHaveLength(3);
   });
 
+  test("a worker that is promoted is told, gets a manager's certificate, and may take a seat", async () => {
+    const { leader } = await leaderAndFollowers(managers);
+    const fourth = await TestManager.start(main);
+    try {
+      const agent = await TestAgent.join(leader.addr, await leader.token("worker"));
+      const session = agent.openSession(leader.addr);
+      await session.heard("node");
+      const early = await fourth.call(
+        fourth.admin,
+        fourth.admin.join,
+        seatRequest(fourth, agent.identity, leader),
+      );
+      expect(isRefusal(early) && early.message).toContain("not a manager's");
+      const answer = await setRole(leader, agent.nodeId, Role.MANAGER);
+      if (isRefusal(answer)) throw new Refused(answer);
+      const told = await session.heard("node", 2);
+      const [, update] = told;
+      expect(update?.$case === "node" && update.value.node?.spec?.role).toBe(Role.MANAGER);
+      const renewed = await agent.renew();
+      expect(renewed.role).toBe(Role.MANAGER);
+      fourth.nodeId = agent.nodeId;
+      const request = seatRequest(fourth, renewed.identity, leader);
+      const status = await fourth.must(fourth.admin, fourth.admin.join, request);
+      expect(status.members.filter(({ learner }) => !learner)).toHaveLength(4);
+      const again = (await renewed.renew()).identity;
+      await fourth.must(fourth.admin, fourth.admin.setIdentity, again);
+      const shown = renewed.clients(fourth.addr);
+      const listed = await shown.call(shown.control, shown.control.listNodes, {});
+      expect(isRefusal(listed)).toBe(false);
+      shown.close();
+      session.close();
+      await fourth.must(fourth.admin, fourth.admin.leave, { force: false });
+      await until(
+        "it has left",
+        async () => (await leader.status()).members.length === 3 || undefined,
+      );
+    } finally {
+      await fourth.close();
+    }
+  });
+
   test("a leader that is demoted hands over first", async () => {
     const { leader, followers } = await leaderAndFollowers(managers);
     const [follower] = followers;
     if (!follower) throw new Error("none");
+    const agent = await TestAgent.join(leader.addr, await follower.token("worker"));
+    const session = agent.openSession(leader.addr);
+    await session.heard("assignments");
     const answer = await setRole(follower, leader.nodeId, Role.WORKER);
     if (isRefusal(answer)) throw new Refused(answer);
+    await until("its sessions end", () => session.ended || undefined);
+    session.close();
     await until("it is gone", async () => {
       const { members } = await follower.status();
       return members.length === 2 || undefined;
