@@ -43,7 +43,7 @@ async function printPretty(
   refs: readonly string[],
   look: (ref: string) => Promise<Found>,
 ): Promise<void> {
-  await forEach(cli, refs, async (ref) => prettyNode((await look(ref)).json));
+  await forEach(cli, refs, async (ref) => prettyNode((await look(ref)).json).trimEnd());
 }
 
 export const rm: Handler = async (cli, { args, flags }) => {

@@ -5,7 +5,7 @@ import { Failure } from "../cli.js";
 import { type Json, object } from "../json.js";
 import { type GoMap, GoTime, type GoValue, toJson } from "../template/value.js";
 import { indentJson } from "./indent.js";
-import { parseFormat, runFormat } from "./listing.js";
+import { parseFormat, realWhitespace, runFormat } from "./listing.js";
 
 export interface Found {
   readonly json: Json;
@@ -24,7 +24,8 @@ export async function printInspected(
   look: (ref: string) => Promise<Found>,
   { format, times }: InspectOptions,
 ): Promise<void> {
-  const template = format === "" || format === "json" ? undefined : parseFormat(unescape(format));
+  const template =
+    format === "" || format === "json" ? undefined : parseFormat(realWhitespace(format));
   const found: Found[] = [];
   const problems: string[] = [];
   for (const ref of refs) {
@@ -56,8 +57,4 @@ export function withTimes(json: Json, times: readonly string[]): GoValue {
   }
   const map: GoMap = out;
   return map;
-}
-
-function unescape(text: string): string {
-  return text.replaceAll("\\t", "\t").replaceAll("\\n", "\n");
 }

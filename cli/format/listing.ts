@@ -53,7 +53,7 @@ function chooseFormat<Row>(
   listing: Listing<Row>,
   { format, quiet }: ListingChoice,
 ): { format: string; isTable: boolean } {
-  const words = unescape(format.trim());
+  const words = realWhitespace(format.trim());
   if (words === "" || words === "table") {
     if (quiet) return { format: listing.quiet, isTable: false };
     return { format: listing.table, isTable: true };
@@ -65,7 +65,7 @@ function chooseFormat<Row>(
 }
 
 /** A shell passes `\t` and `\n` as two characters; people mean one. */
-function unescape(text: string): string {
+export function realWhitespace(text: string): string {
   return text.replaceAll("\\t", "\t").replaceAll("\\n", "\n");
 }
 

@@ -10,7 +10,8 @@ export function flagTable(flags: readonly Flag[], columns: number): string {
   return rows
     .map(({ left, right }) => {
       const gap = " ".repeat(widest - left.length);
-      return `${left} ${gap} ${wrap(widest + 2, columns, right)}\n`;
+      // docker leaves the last column of the terminal free.
+      return `${left} ${gap} ${wrap(widest + 2, columns - 1, right)}\n`;
     })
     .map((line) => line.replace(/^(.*?) {2,}$/, "$1"))
     .join("");

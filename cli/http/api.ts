@@ -116,7 +116,7 @@ async function collect(response: http.IncomingMessage): Promise<string> {
 }
 
 function refusal(status: number, body: string): DaemonError {
-  const message = text(parseJson(body), "message") || body.trim();
+  const message = (text(parseJson(body), "message") || body).trim();
   return new DaemonError(status, message || `HTTP ${status}`);
 }
 

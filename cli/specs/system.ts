@@ -109,7 +109,7 @@ export const systemCommands: readonly Command[] = [
     explain:
       "Print a completion script for a shell\n\n" +
       "  bash:  skein completion bash > /etc/bash_completion.d/skein\n" +
-      '  zsh:   skein completion zsh > "${fpath[1]}/_skein"\n' +
+      "  zsh:   skein completion zsh > /usr/local/share/zsh/site-functions/_skein\n" +
       "  fish:  skein completion fish > ~/.config/fish/completions/skein.fish",
     args: { min: 1, max: 1 },
     words: ["bash", "zsh", "fish"],
