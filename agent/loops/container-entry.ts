@@ -32,8 +32,8 @@ export class ContainerEntry {
   removal: Promise<void> | undefined;
   /** Aborted when nothing more will be written to the log of this life. */
   over = abortedController();
-  /** Attached before the start. */
-  readonly early = new Set<LateStream>();
+  /** Attached before the start, with or without input. */
+  readonly early = new Map<LateStream, { readonly stdin: boolean }>();
   readonly execs = new Map<string, ExecEntry>();
   /** Its namespace file while it is active; empty: it is on the machine's own network. */
   sandboxPath = "";
@@ -99,7 +99,7 @@ export class ContainerEntry {
     return { exitCode: this.record.exitCode, error: this.record.error };
   }
 
-  takeEarly(): readonly LateStream[] {
+  takeEarly(): readonly (readonly [LateStream, { readonly stdin: boolean }])[] {
     const streams = [...this.early];
     this.early.clear();
     return streams;

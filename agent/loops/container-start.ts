@@ -161,8 +161,7 @@ async function awaitKernel(
 
 /** Before the command runs, so that its first word is heard. */
 async function connectEarly(entry: ContainerEntry, shim: Supervised): Promise<void> {
-  const openStdin = entry.record.spec.openStdin;
-  for (const stream of entry.takeEarly()) stream.become(await shim.attach({ stdin: openStdin }));
+  for (const [stream, options] of entry.takeEarly()) stream.become(await shim.attach(options));
 }
 
 function addressesOf(endpoints: readonly EndpointRecord[]): readonly string[] {

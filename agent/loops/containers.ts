@@ -71,7 +71,7 @@ export class ContainerLoop implements Containers {
       entry.starting?.abort.abort();
       await entry.starting?.done;
       entry.supervised?.release();
-      for (const stream of entry.takeEarly()) stream.giveUp();
+      for (const [stream] of entry.takeEarly()) stream.giveUp();
       await entry.ending;
       await entry.saved();
     }
@@ -285,7 +285,7 @@ export class ContainerLoop implements Containers {
       entry.early.delete(stream);
     });
     const stdin = options.stdin && entry.record.spec.openStdin;
-    if (entry.supervised === undefined) entry.early.add(stream);
+    if (entry.supervised === undefined) entry.early.set(stream, { stdin });
     else void this.#attachNow(entry, entry.supervised, stream, stdin, options.logs);
     return stream;
   }
@@ -328,7 +328,7 @@ export class ContainerLoop implements Containers {
       return undefined;
     }
     entry.over.abort();
-    for (const stream of entry.takeEarly()) stream.giveUp();
+    for (const [stream] of entry.takeEarly()) stream.giveUp();
     entry.tellExit();
     if (entry.record.spec.autoRemove) this.#removeSoon(entry);
     return outcome.refusal;
@@ -336,6 +336,10 @@ export class ContainerLoop implements Containers {
 
   #watch(entry: ContainerEntry, supervised: Supervised): void {
     entry.supervised = supervised;
+    // Who came in the moment in which it was being started.
+    for (const [stream, { stdin }] of entry.takeEarly()) {
+      void this.#attachNow(entry, supervised, stream, stdin, false);
+    }
     void supervised.exited.then((exit) => {
       entry.ending = this.#end(entry, exit)
         .catch((error: unknown) => {
@@ -382,7 +386,7 @@ export class ContainerLoop implements Containers {
     await entry.ending;
     if (entry.record.phase !== "removing") await entry.step({ kind: "remove" });
     const { id } = entry.record;
-    for (const stream of entry.takeEarly()) stream.giveUp();
+    for (const [stream] of entry.takeEarly()) stream.giveUp();
     await this.tools.runtime.forget(id);
     await this.tools.disk.remove(id);
     this.#execs.forget(entry);

@@ -308,6 +308,17 @@ describe("attached", () => {
     expect(await finish(id)).toBe(0);
   });
 
+  test("who only looks on does not end the input of who types", async () => {
+    const { id } = orThrow(await node.containers.create(specOf(["cat"], { openStdin: true })));
+    const onlooker = orThrow(node.containers.attach(id, { stdin: false, logs: false }));
+    const typist = orThrow(node.containers.attach(id, { stdin: true, logs: false }));
+    onlooker.end();
+    noRefusal(await node.containers.start(id));
+    typist.end("typed\n");
+    expect(unframe(await collect(onlooker))).toEqual([{ stream: 1, text: "typed\n" }]);
+    expect(unframe(await collect(typist))).toEqual([{ stream: 1, text: "typed\n" }]);
+  });
+
   test("megabytes through a command come back whole", async () => {
     const { id } = orThrow(await node.containers.create(specOf(["cat"], { openStdin: true })));
     const stream = orThrow(node.containers.attach(id, { stdin: true, logs: false }));
