@@ -46,6 +46,7 @@ export interface WriterOptions {
 export class Writer {
   readonly #queue: Waiting[] = [];
   readonly #wake = new Signal();
+  #stopped: Fault | undefined;
 
   constructor(private readonly options: WriterOptions) {}
 
@@ -62,6 +63,7 @@ export class Writer {
       return Promise.resolve(refuse("resource-exhausted", why));
     }
     return new Promise((resolve, reject) => {
+      if (this.#stopped) return reject(this.#stopped);
       this.#queue.push({
         attempt(draft, nowMs) {
           const result = draft.attempt(nowMs, (inner) => request(inner, nowMs));
@@ -86,12 +88,13 @@ export class Writer {
     try {
       for (;;) {
         await this.#wake.wait(signal);
-        while (this.#queue.length > 0) await this.#runBatch(signal);
+        while (this.#queue.length > 0 && !signal.aborted) await this.#runBatch(signal);
       }
     } catch (error) {
       if (!signal.aborted) throw error;
     } finally {
       const stopped = new Fault("STOPPED", {}, signal.reason);
+      this.#stopped = stopped;
       for (const waiting of this.#queue.splice(0)) waiting.fail(stopped);
     }
   }

@@ -1,0 +1,107 @@
+import { describe, expect, test } from "vitest";
+import { systemClock } from "../../common/clock.js";
+import { Fault, isRefusal } from "../../common/fault.js";
+import { NotLeader } from "../../common/grpc/status.js";
+import { Topic } from "../../common/watch.js";
+import type { RaftStatus } from "../seams.js";
+import { Leadership } from "./leadership.js";
+import { NO_LEADER, Router } from "./route.js";
+
+const SELF = 1;
+const OTHER = 2;
+const members = [
+  { raftId: SELF, nodeId: "a", addr: "a:1", learner: false },
+  { raftId: OTHER, nodeId: "b", addr: "b:1", learner: false },
+];
+
+function world(leaderId: number) {
+  let status: RaftStatus = statusOf(leaderId);
+  const changed = new Topic<RaftStatus>();
+  const consensus = { status: () => status, changed } as unknown as ConstructorParameters<
+    typeof Leadership
+  >[0];
+  const leadership = new Leadership(consensus, systemClock);
+  const link = (addr: string) => addr as never;
+  const router = new Router({ leadership, link, clock: systemClock, waitMs: 150 });
+  const elect = (id: number) => {
+    status = statusOf(id);
+    changed.publish(status);
+  };
+  return { router, elect };
+}
+
+function statusOf(leaderId: number): RaftStatus {
+  const role = leaderId === SELF ? "leader" : "follower";
+  const ready = leaderId === SELF;
+  return { raftId: SELF, role, term: 1, leaderId, commit: 1, applied: 1, members, ready };
+}
+
+function callerOf(forwarded = false) {
+  const { signal } = new AbortController();
+  return { peer: undefined, local: true, forwarded, remoteAddr: "", signal };
+}
+
+const here = async () => "here";
+const there = async (link: unknown) => `at ${String(link)}`;
+const fails = (fault: Error, times: number, then: string) => {
+  let left = times;
+  return async () => {
+    if (left-- > 0) throw fault;
+    return then;
+  };
+};
+const unreachable = (sent: boolean) => new Fault("RPC_UNREACHABLE", { addr: "b:1", sent });
+
+describe("a request", () => {
+  test("is done here by the leader, and sent on by another", async () => {
+    expect(await world(SELF).router.onLeader(callerOf(), false, here, there)).toBe("here");
+    expect(await world(OTHER).router.onLeader(callerOf(), false, here, there)).toBe("at b:1");
+  });
+
+  test("waits for a leader, and is refused in Docker's words when none comes", async () => {
+    const { router, elect } = world(0);
+    setTimeout(() => elect(OTHER), 20);
+    expect(await router.onLeader(callerOf(), false, here, there)).toBe("at b:1");
+    const refused = await world(0).router.onLeader(callerOf(), false, here, there);
+    expect(isRefusal(refused) && refused.message).toBe(NO_LEADER);
+  });
+
+  test("that was sent on goes no further", async () => {
+    const sentOn = world(OTHER).router.onLeader(callerOf(true), false, here, there);
+    await expect(sentOn).rejects.toBeInstanceOf(NotLeader);
+  });
+
+  const again = [
+    { name: "the other does not lead", fault: new NotLeader(undefined), repeatable: false },
+    { name: "it was never sent", fault: unreachable(false), repeatable: false },
+    {
+      name: "it may have been done, but may be done twice",
+      fault: unreachable(true),
+      repeatable: true,
+    },
+  ];
+  for (const { name, fault, repeatable } of again) {
+    test(`is sent again when ${name}`, async () => {
+      const { router } = world(OTHER);
+      const flaky = fails(fault, 1, "at last");
+      expect(await router.onLeader(callerOf(), repeatable, here, flaky)).toBe("at last");
+    });
+  }
+
+  test("that may have been done, and must not be done twice, says so", async () => {
+    const { router } = world(OTHER);
+    const flaky = fails(unreachable(true), 1, "twice");
+    const refused = await router.onLeader(callerOf(), false, here, flaky);
+    expect(isRefusal(refused) && refused.message).toContain("look whether the change was made");
+  });
+
+  test("is not left with a leader that was replaced", async () => {
+    const { router, elect } = world(OTHER);
+    const frozen = (_link: unknown, { signal }: { signal: AbortSignal }) =>
+      new Promise<string>((_resolve, reject) => {
+        signal.addEventListener("abort", () => reject(new Fault("RPC_CANCELLED")));
+      });
+    setTimeout(() => elect(SELF), 20);
+    expect(await router.onLeader(callerOf(), true, here, frozen)).toBe("here");
+  });
+});
