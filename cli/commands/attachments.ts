@@ -2,7 +2,7 @@
 import type { Values } from "../args/values.js";
 import { type Cli, Failure } from "../cli.js";
 import type { Handler } from "../command.js";
-import { type Listing, parseFormat, printListing, runFormat } from "../format/listing.js";
+import { type Listing, parseObjectFormat, printListing, runFormat } from "../format/listing.js";
 import { ellipsis } from "../format/units.js";
 import { usageLine } from "../help/page.js";
 import { segment } from "../http/api.js";
@@ -64,7 +64,7 @@ function printAttached(cli: Cli, attachment: Json, flags: Values): void {
     return;
   }
   if (format !== "") {
-    cli.out.write(`${runFormat(parseFormat(format), attachment)}\n`);
+    cli.out.write(`${runFormat(parseObjectFormat(format), attachment)}\n`);
     return;
   }
   if (flags.bool("quiet")) {

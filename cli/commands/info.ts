@@ -2,7 +2,7 @@
 import { API_VERSION, SKEIN_VERSION } from "../../common/version.js";
 import { type Cli, Failure } from "../cli.js";
 import type { Handler } from "../command.js";
-import { parseFormat, runFormat } from "../format/listing.js";
+import { parseObjectFormat, runFormat } from "../format/listing.js";
 import { type Json, object, strings } from "../json.js";
 import { toJson } from "../template/value.js";
 import { serverPage } from "./info-page.js";
@@ -14,7 +14,7 @@ export const info: Handler = async (cli, { flags }) => {
     // As docker's: what the agent says, with what the client is beside it.
     const client = { Version: SKEIN_VERSION, ApiVersion: API_VERSION };
     const data = { ...object(server), ClientInfo: client };
-    const shown = format === "json" ? toJson(data) : runFormat(parseFormat(format), data);
+    const shown = format === "json" ? toJson(data) : runFormat(parseObjectFormat(format), data);
     cli.out.write(`${shown}\n`);
     if (failure !== undefined) throw failure;
     return 0;

@@ -13,7 +13,10 @@ const KINDS = [
 export const inspect: Handler = async (cli, { args, flags }) => {
   const type = flags.text("type");
   const kinds = KINDS.filter((kind) => type === "" || kind.type === type);
-  if (kinds.length === 0) throw new Failure(`"${type}" is not a valid value for --type`);
+  if (kinds.length === 0) {
+    const known = KINDS.map((kind) => `"${kind.type}"`).join(", ");
+    throw new Failure(`unknown type: "${type}": must be one of ${known}`);
+  }
   const look = (ref: string) => firstFound(cli, ref, kinds);
   await printInspected(cli, args, look, { format: flags.text("format"), times: [] });
   return 0;

@@ -39,5 +39,6 @@ export function networkListing(noTruncate: boolean): Listing<Json> {
 export function labelText(row: Json): string {
   return Object.entries(object(at(row, "Labels")))
     .map(([key, value]) => `${key}=${show(value)}`)
+    .sort()
     .join(",");
 }

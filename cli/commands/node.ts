@@ -33,7 +33,6 @@ export const inspect: Handler = async (cli, { args, flags }) => {
     await printInspected(cli, args, look, { format, times: ["CreatedAt", "UpdatedAt"] });
     return 0;
   }
-  if (format !== "") throw new Failure("--format is incompatible with human friendly format");
   await printPretty(cli, args, look);
   return 0;
 };
@@ -43,7 +42,7 @@ async function printPretty(
   refs: readonly string[],
   look: (ref: string) => Promise<Found>,
 ): Promise<void> {
-  await forEach(cli, refs, async (ref) => prettyNode((await look(ref)).json).trimEnd());
+  for (const ref of refs) cli.out.write(prettyNode((await look(ref)).json));
 }
 
 export const rm: Handler = async (cli, { args, flags }) => {

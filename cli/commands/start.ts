@@ -38,7 +38,7 @@ async function startAll(cli: Cli, refs: readonly string[]): Promise<void> {
     });
   } catch (error) {
     if (!(error instanceof Failure) || failed.length === 0) throw error;
-    throw new Failure(`${error.message}\nfailed to start containers: ${failed.join(", ")}`);
+    throw new Failure(`${error.message}\nError: failed to start containers: ${failed.join(", ")}`);
   }
 }
 

@@ -3,7 +3,7 @@ import { API_VERSION, SKEIN_VERSION } from "../../common/version.js";
 import type { Cli } from "../cli.js";
 import { Failure } from "../cli.js";
 import type { Handler } from "../command.js";
-import { parseFormat, runFormat } from "../format/listing.js";
+import { parseObjectFormat, runFormat } from "../format/listing.js";
 import { align, VERSION_SHAPE } from "../format/table.js";
 import { at, items, type Json, object, text } from "../json.js";
 import { type GoMap, show, sortedKeys, toJson } from "../template/value.js";
@@ -20,7 +20,7 @@ export const version: Handler = async (cli, { flags }) => {
   const format = flags.text("format");
   if (format !== "") {
     const data = { Client: client, Server: server ?? null };
-    const shown = format === "json" ? toJson(data) : runFormat(parseFormat(format), data);
+    const shown = format === "json" ? toJson(data) : runFormat(parseObjectFormat(format), data);
     cli.out.write(`${shown}\n`);
   } else {
     cli.out.write(

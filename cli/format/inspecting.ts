@@ -5,7 +5,7 @@ import { Failure } from "../cli.js";
 import { type Json, object } from "../json.js";
 import { type GoMap, GoTime, type GoValue, toJson } from "../template/value.js";
 import { indentJson } from "./indent.js";
-import { parseFormat, realWhitespace, runFormat } from "./listing.js";
+import { parseObjectFormat, runFormat } from "./listing.js";
 
 export interface Found {
   readonly json: Json;
@@ -24,8 +24,7 @@ export async function printInspected(
   look: (ref: string) => Promise<Found>,
   { format, times }: InspectOptions,
 ): Promise<void> {
-  const template =
-    format === "" || format === "json" ? undefined : parseFormat(realWhitespace(format));
+  const template = format === "" || format === "json" ? undefined : parseObjectFormat(format);
   const found: Found[] = [];
   const problems: string[] = [];
   for (const ref of refs) {
@@ -37,16 +36,23 @@ export async function printInspected(
     }
   }
   if (template !== undefined) {
-    for (const one of found) {
-      cli.out.write(`${runFormat(template, withTimes(one.json, times))}\n`);
-    }
-    if (found.length === 0) cli.out.write("\n");
+    writeShown(cli, found, (one) => runFormat(template, withTimes(one.json, times)));
   } else if (format === "json") {
     cli.out.write(`[${found.map((one) => toJson(one.json)).join(",")}]\n`);
   } else {
     cli.out.write(`${indentJson(`[${found.map((one) => one.text).join(",")}]`)}\n`);
   }
   if (problems.length > 0) throw new Failure(problems.join("\n"));
+}
+
+/** A line each; one empty line when there is nothing, as docker has it. */
+function writeShown(cli: Cli, found: readonly Found[], show: (one: Found) => string): void {
+  let text = "";
+  try {
+    for (const one of found) text += `${show(one)}\n`;
+  } finally {
+    cli.out.write(text === "" ? "\n" : text);
+  }
 }
 
 export function withTimes(json: Json, times: readonly string[]): GoValue {

@@ -41,7 +41,7 @@ export function renderListing<Row>(
   const template = parseFormat(format);
   const lines = rows.map((row) => runFormat(template, fieldsOf(listing, row)));
   if (!isTable) return lines.map((line) => `${line}\n`).join("");
-  const header = execute(template, listing.headers, "nothing");
+  const header = execute(template, listing.headers, "header");
   return align([header, ...lines].map((line) => `${line}\n`).join(""), LIST_SHAPE);
 }
 
@@ -69,23 +69,28 @@ export function realWhitespace(text: string): string {
   return text.replaceAll("\\t", "\t").replaceAll("\\n", "\n");
 }
 
-export function parseFormat(format: string): Template {
+export function parseFormat(format: string, badFormatExit = 1): Template {
   try {
     return parse(format);
   } catch (error) {
-    throw asFailure(error);
+    throw asFailure(error, badFormatExit);
   }
+}
+
+/** The same for a command that shows one object; docker exits 64 there (EX_USAGE, sysexits.h). */
+export function parseObjectFormat(format: string): Template {
+  return parseFormat(realWhitespace(format), 64);
 }
 
 export function runFormat(template: Template, data: GoValue): string {
   try {
     return execute(template, data);
   } catch (error) {
-    throw asFailure(error);
+    throw asFailure(error, 1);
   }
 }
 
-function asFailure(error: unknown): unknown {
+function asFailure(error: unknown, exitCode: number): unknown {
   if (!(error instanceof TemplateError)) return error;
-  return new Failure(`template parsing error: ${error.message}`);
+  return new Failure(`template parsing error: ${error.message}`, exitCode);
 }

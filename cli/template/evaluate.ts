@@ -1,7 +1,8 @@
 // Tree and data → text, after Go's text/template/exec.go with the option missingkey=error, which is
 // how Docker runs its formats.
-import { callFunction } from "./functions.js";
+import { callFunction, isFormatting } from "./functions.js";
 import { parse } from "./parse.js";
+import { typeName } from "./printf.js";
 import type { Command, Node, Operand, Pipeline, Template } from "./tree.js";
 import {
   Fields,
@@ -14,15 +15,14 @@ import {
   TemplateError,
 } from "./value.js";
 
-/** What a key that is not there means: an error (data), or nothing (the header of a table). */
-export type MissingKey = "error" | "nothing";
+/**
+ * What the template is run for. In a table's header the fields are titles: one that is not there is
+ * nothing, and functions that change a value leave a title as it is.
+ */
+export type Purpose = "data" | "header";
 
-export function execute(
-  template: Template,
-  data: GoValue,
-  missingKey: MissingKey = "error",
-): string {
-  return new Evaluator(template.source, data, missingKey).run(template.nodes, data);
+export function execute(template: Template, data: GoValue, purpose: Purpose = "data"): string {
+  return new Evaluator(template.source, data, purpose).run(template.nodes, data);
 }
 
 export function render(source: string, data: GoValue): string {
@@ -36,7 +36,7 @@ class Evaluator {
   constructor(
     private readonly source: string,
     data: GoValue,
-    private readonly missingKey: MissingKey,
+    private readonly purpose: Purpose,
   ) {
     this.variables = [{ name: "$", value: data }];
   }
@@ -113,7 +113,9 @@ class Evaluator {
   private command(command: Command, dot: GoValue, piped: readonly GoValue[]): GoValue {
     const [first, ...rest] = command.operands;
     if (first === undefined) return undefined;
-    if (first.kind === "function") return this.call(first, rest, dot, piped);
+    if (first.kind === "function") {
+      return this.call({ ...first, text: command.text }, rest, dot, piped);
+    }
     const value = this.operand(first, dot);
     if (rest.length > 0 || piped.length > 0) {
       const what = first.kind === "field" ? first.path.at(-1) : first.text;
@@ -136,6 +138,7 @@ class Evaluator {
       if ((name === "and" && !isTrue(value)) || (name === "or" && isTrue(value))) return value;
       values.push(value);
     }
+    if (this.purpose === "header" && isFormatting(name)) return [...values, ...piped][0];
     try {
       return callFunction(name, [...values, ...piped]);
     } catch (error) {
@@ -160,25 +163,34 @@ class Evaluator {
         return this.call(operand, [], dot, []);
       case "field": {
         let value = operand.of === undefined ? dot : this.operand(operand.of, dot);
-        for (const name of operand.path) value = this.field(operand, value, name);
+        let typed = false;
+        for (const name of operand.path) {
+          const inner = this.field(operand, value, name, typed);
+          typed = value instanceof Fields;
+          value = inner;
+        }
         return value;
       }
     }
   }
 
-  private field(at: Operand, of: GoValue, name: string): GoValue {
+  /** `typed`: Go knows the type of `of`, because it is a row's field. */
+  private field(at: Operand, of: GoValue, name: string, typed: boolean): GoValue {
     if (of instanceof Fields) {
       if (of.has(name)) return of.get(name);
       throw this.fail(at, `can't evaluate field ${name} in type ${of.typeName}`);
     }
     if (of === null || of === undefined) {
-      if (this.missingKey === "nothing") return undefined;
+      if (this.purpose === "header") return undefined;
       throw this.fail(at, `nil pointer evaluating interface {}.${name}`);
     }
-    if (!isMap(of)) throw this.fail(at, `can't evaluate field ${name} in type interface {}`);
+    if (!isMap(of)) {
+      const type = typed ? typeName(of) : "interface {}";
+      throw this.fail(at, `can't evaluate field ${name} in type ${type}`);
+    }
     const key = keyOf(of, name);
     if (key !== undefined) return of[key];
-    if (this.missingKey === "nothing") return undefined;
+    if (this.purpose === "header") return undefined;
     throw this.fail(at, `map has no entry for key "${name}"`);
   }
 
@@ -200,13 +212,19 @@ class Evaluator {
   }
 }
 
+const OTHER_SPELLING: Readonly<Record<string, string>> = {
+  ID: "Id",
+  Id: "ID",
+  APIVersion: "ApiVersion",
+};
+
 /**
  * The API writes `Id` where the Go struct's field is `ID`, and people write either; Docker finds the
  * one by its types and the other in the raw JSON.
  */
 function keyOf(map: object, name: string): string | undefined {
   if (Object.hasOwn(map, name)) return name;
-  const other = name === "ID" ? "Id" : name === "Id" ? "ID" : undefined;
+  const other = OTHER_SPELLING[name];
   return other !== undefined && Object.hasOwn(map, other) ? other : undefined;
 }
 

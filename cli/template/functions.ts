@@ -50,6 +50,11 @@ export function isFunction(name: string): boolean {
   return FUNCTIONS.has(name);
 }
 
+/** Functions that a table's header passes by (docker/cli templates.HeaderFunctions). */
+export function isFormatting(name: string): boolean {
+  return ["json", "title", "lower", "upper", "truncate"].includes(name);
+}
+
 export function callFunction(name: string, values: readonly GoValue[]): GoValue {
   const found = FUNCTIONS.get(name);
   if (found === undefined) throw new Error(`"${name}" is not a defined function`);

@@ -108,9 +108,7 @@ class Parser {
       commands.push(this.command());
       this.skipSpace();
       if (this.peek().kind === "pipe") {
-        const pipe = this.take();
-        this.skipSpace();
-        if (this.peek().kind === closer) throw this.fail(pipe, `missing value for ${context}`);
+        this.take();
       }
     }
     this.checkPipeline(commands);
@@ -172,7 +170,7 @@ class Parser {
     const after = this.peek();
     const ends: readonly TokenKind[] = ["space", "close", "pipe", "rightParen"];
     if (!ends.includes(after.kind)) throw this.unexpected(after, "operand");
-    return { operands, at };
+    return { operands, text: this.textFrom(at) };
   }
 
   private operand(): Operand | undefined {
@@ -180,8 +178,9 @@ class Parser {
     const base = this.term(token);
     if (base === undefined) return undefined;
     if (this.peek().kind !== "field" || base.kind === "field") return base;
+    const at = this.peek().at;
     const path = this.fieldPath();
-    return { kind: "field", of: base, path, at: token.at, text: this.textFrom(token.at) };
+    return { kind: "field", of: base, path, at, text: this.textFrom(token.at) };
   }
 
   private term(token: Token): Operand | undefined {
@@ -189,7 +188,9 @@ class Parser {
     switch (token.kind) {
       case "field": {
         const path = this.fieldPath();
-        return { kind: "field", of: undefined, path, at, text: this.textFrom(at) };
+        // Go places a chain of fields where its second one begins.
+        const place = path.length > 1 ? at + 1 + (path[0]?.length ?? 0) : at;
+        return { kind: "field", of: undefined, path, at: place, text: this.textFrom(at) };
       }
       case "dot":
         this.take();

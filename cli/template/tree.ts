@@ -29,7 +29,7 @@ export type Operand =
 
 export interface Command {
   readonly operands: readonly Operand[];
-  readonly at: number;
+  readonly text: string;
 }
 
 export interface Pipeline {

@@ -98,7 +98,13 @@ function showTime(time: GoTime): string {
 
 /** Compact JSON. Rows show their fields by name; lists and maps keep the order they came in. */
 export function toJson(value: GoValue): string {
-  return JSON.stringify(plain(value)) ?? "null";
+  const json = JSON.stringify(plain(value)) ?? "null";
+  // A row's own MarshalJSON escapes what HTML would take for markup; plain values do not.
+  return value instanceof Fields ? json.replace(/[<>&]/g, unicodeEscape) : json;
+}
+
+function unicodeEscape(character: string): string {
+  return `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`;
 }
 
 function plain(value: GoValue): unknown {
