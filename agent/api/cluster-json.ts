@@ -1,0 +1,110 @@
+// The swarm as a whole: Cluster ↔ Docker's Swarm, ClusterInfo and SwarmSpec (engine-api.yaml).
+import { joinTokenOf } from "../../common/join-token.js";
+import type { Cluster, ClusterSpec } from "../../proto/gen/types.js";
+import { badRequest, unserved } from "./http-error.js";
+import { flagIn, type JsonObject, listIn, numberIn, objectIn, textIn, textMapIn } from "./json.js";
+import { goTime } from "./times.js";
+
+const NS_PER_MS = 1_000_000;
+// What Docker shows of its own Raft; ours ticks by common/timing.ts, and these two are the ratio that
+// clients compare (an election after ten heartbeats).
+const HEARTBEAT_TICKS = 1;
+const ELECTION_TICKS = 10;
+// Docker's default (swarmkit), shown for the sake of clients; our log keeps what is needed.
+const SLOW_FOLLOWER_ENTRIES = 500;
+const TASK_HISTORY_DEFAULT = 5;
+const DEFAULT_POOLS = ["10.0.0.0/8"];
+
+export function clusterInfoJson(cluster: Cluster): object {
+  return {
+    ID: cluster.id,
+    Version: { Index: cluster.meta?.version ?? 0 },
+    CreatedAt: goTime(cluster.meta?.createdAtMs ?? 0),
+    UpdatedAt: goTime(cluster.meta?.updatedAtMs ?? 0),
+    Spec: specJson(cluster.spec),
+    TLSInfo: tlsInfoJson(cluster.rootCaCert, cluster.issuerSubject, cluster.issuerPublicKey),
+    RootRotationInProgress: false,
+    DefaultAddrPool: isDefaultPool(cluster) ? null : cluster.defaultAddrPools,
+    SubnetSize: cluster.subnetSize,
+    DataPathPort: cluster.dataPathPort,
+  };
+}
+
+/** With join tokens: only for whoever asks for the swarm itself. */
+export function swarmJson(cluster: Cluster): object {
+  const token = (secret = "") => joinTokenOf(cluster.rootCaCert, secret);
+  return {
+    ...clusterInfoJson(cluster),
+    JoinTokens: {
+      Worker: token(cluster.joinSecrets?.worker),
+      Manager: token(cluster.joinSecrets?.manager),
+    },
+  };
+}
+
+export function tlsInfoJson(root: Uint8Array, subject: Uint8Array, publicKey: Uint8Array): object {
+  return {
+    TrustRoot: Buffer.from(root).toString("utf8"),
+    CertIssuerSubject: Buffer.from(subject).toString("base64"),
+    CertIssuerPublicKey: Buffer.from(publicKey).toString("base64"),
+  };
+}
+
+function isDefaultPool(cluster: Cluster): boolean {
+  const pools = cluster.defaultAddrPools;
+  return pools.length === 0 || (pools.length === 1 && pools[0] === DEFAULT_POOLS[0]);
+}
+
+function specJson(spec: ClusterSpec | undefined): object {
+  return {
+    Name: spec?.name ?? "",
+    Labels: spec?.labels ?? {},
+    Orchestration: { TaskHistoryRetentionLimit: spec?.taskHistoryLimit ?? 0 },
+    Raft: {
+      SnapshotInterval: spec?.snapshotInterval ?? 0,
+      KeepOldSnapshots: spec?.keepOldSnapshots ?? 0,
+      LogEntriesForSlowFollowers: SLOW_FOLLOWER_ENTRIES,
+      ElectionTick: ELECTION_TICKS,
+      HeartbeatTick: HEARTBEAT_TICKS,
+    },
+    Dispatcher: { HeartbeatPeriod: (spec?.heartbeatPeriodMs ?? 0) * NS_PER_MS },
+    CAConfig: { NodeCertExpiry: (spec?.certExpiryMs ?? 0) * NS_PER_MS },
+    TaskDefaults: {},
+    EncryptionConfig: { AutoLockManagers: spec?.autolockManagers ?? false },
+  };
+}
+
+/** What is not said is 0, which the manager reads as its default; so it is for an update, as in Docker. */
+export function specFromJson(json: JsonObject): ClusterSpec {
+  refuseUnserved(objectIn(json, "CAConfig"));
+  const raft = objectIn(json, "Raft");
+  const nanoseconds = (object: JsonObject, key: string) =>
+    Math.round((numberIn(object, key) ?? 0) / NS_PER_MS);
+  return {
+    name: textIn(json, "Name"),
+    labels: textMapIn(json, "Labels"),
+    taskHistoryLimit: counted(
+      numberIn(objectIn(json, "Orchestration"), "TaskHistoryRetentionLimit") ??
+        TASK_HISTORY_DEFAULT,
+      "task history limit",
+    ),
+    heartbeatPeriodMs: nanoseconds(objectIn(json, "Dispatcher"), "HeartbeatPeriod"),
+    certExpiryMs: nanoseconds(objectIn(json, "CAConfig"), "NodeCertExpiry"),
+    snapshotInterval: counted(numberIn(raft, "SnapshotInterval") ?? 0, "snapshot interval"),
+    keepOldSnapshots: counted(numberIn(raft, "KeepOldSnapshots") ?? 0, "number of old snapshots"),
+    autolockManagers: flagIn(objectIn(json, "EncryptionConfig"), "AutoLockManagers"),
+  };
+}
+
+function counted(value: number, what: string): number {
+  if (value < 0) throw badRequest(`invalid ${what} ${value}: it cannot be negative`);
+  return value;
+}
+
+function refuseUnserved(ca: JsonObject): void {
+  if (listIn(ca, "ExternalCAs").length > 0) throw unserved("external certificate authorities are");
+  const rotates = (numberIn(ca, "ForceRotate") ?? 0) > 0;
+  if (rotates || textIn(ca, "SigningCACert") !== "" || textIn(ca, "SigningCAKey") !== "") {
+    throw unserved("rotating the certificate authority is");
+  }
+}

@@ -1,0 +1,90 @@
+// JSON from a client: parsed strictly, refused in the words of Go's encoding/json, and read field by
+// field with the type that each must have. An absent field and null mean the zero value, as in Go.
+import { badRequest } from "./http-error.js";
+import { jsonProblem } from "./json-problem.js";
+
+export type Json = null | boolean | number | string | readonly Json[] | JsonObject;
+export interface JsonObject {
+  readonly [key: string]: Json;
+}
+
+/** The value, or HttpError 400 saying what was wrong. */
+export function parseJson(text: string): Json {
+  try {
+    return JSON.parse(text) as Json;
+  } catch {
+    throw badRequest(jsonProblem(text));
+  }
+}
+
+export function objectOf(value: Json | undefined, what: string): JsonObject {
+  if (value === undefined || value === null) return {};
+  if (typeof value !== "object" || Array.isArray(value)) throw mismatch(value, what, "object");
+  return value as JsonObject;
+}
+
+export function textIn(object: JsonObject, key: string): string {
+  const value = object[key];
+  if (value === undefined || value === null) return "";
+  if (typeof value !== "string") throw mismatch(value, key, "string");
+  return value;
+}
+
+export function flagIn(object: JsonObject, key: string): boolean {
+  const value = object[key];
+  if (value === undefined || value === null) return false;
+  if (typeof value !== "boolean") throw mismatch(value, key, "bool");
+  return value;
+}
+
+/** A whole number; undefined when absent. */
+export function numberIn(object: JsonObject, key: string): number | undefined {
+  const value = object[key];
+  if (value === undefined || value === null) return undefined;
+  if (typeof value !== "number" || !Number.isInteger(value)) throw mismatch(value, key, "int64");
+  return value;
+}
+
+export function objectIn(object: JsonObject, key: string): JsonObject {
+  return objectOf(object[key], key);
+}
+
+export function listIn(object: JsonObject, key: string): readonly Json[] {
+  const value = object[key];
+  if (value === undefined || value === null) return [];
+  if (!Array.isArray(value)) throw mismatch(value as Json, key, "array");
+  return value as readonly Json[];
+}
+
+export function textsIn(object: JsonObject, key: string): readonly string[] {
+  return listIn(object, key).map((value) => {
+    if (typeof value !== "string") throw mismatch(value, key, "string");
+    return value;
+  });
+}
+
+/** A list of strings, or one string that stands for a list of one (Docker's StrSlice). */
+export function wordsIn(object: JsonObject, key: string): readonly string[] {
+  const value = object[key];
+  return typeof value === "string" ? [value] : textsIn(object, key);
+}
+
+export function textMapIn(object: JsonObject, key: string): Record<string, string> {
+  const entries = Object.entries(objectIn(object, key)).map(([name, value]) => {
+    if (typeof value !== "string") throw mismatch(value, `${key}.${name}`, "string");
+    return [name, value] as const;
+  });
+  return Object.fromEntries(entries);
+}
+
+function mismatch(value: Json, field: string, wanted: string): Error {
+  return badRequest(
+    `json: cannot unmarshal ${kindOf(value)} into field ${field} of type ${wanted}`,
+  );
+}
+
+function kindOf(value: Json): string {
+  if (value === null) return "null";
+  if (Array.isArray(value)) return "array";
+  return typeof value === "boolean" ? "bool" : typeof value;
+}
