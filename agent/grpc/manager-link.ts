@@ -1,5 +1,4 @@
-// This node's connections to managers: one channel an address, with the certificate of the moment. A
-// renewed certificate closes the old channels once their calls are done.
+// This node's connections to managers: one channel an address, with the certificate of the moment.
 
 import type { ServiceError } from "@grpc/grpc-js";
 import type { Clock } from "../../common/clock.js";
@@ -22,6 +21,8 @@ export interface LinkSettings {
 
 export class GrpcManagerLink implements ManagerLink {
   readonly #channels = new Map<string, Client>();
+  /** Of the identity before: closing a channel cuts the calls on it. */
+  readonly #retired: Client[] = [];
   readonly #stopping = new AbortController();
   #leader: string | undefined;
 
@@ -30,15 +31,17 @@ export class GrpcManagerLink implements ManagerLink {
     private readonly settings: LinkSettings,
   ) {}
 
-  /** Used for new connections from now on; sessions that run go on with the old one until they end. */
+  /** Used for new connections from now on. What runs on the old ones goes on until the next session opens. */
   setIdentity(identity: NodeIdentity): void {
     this.identity = identity;
-    this.#closeChannels();
+    this.#retired.push(...this.#channels.values());
+    this.#channels.clear();
   }
 
   close(): void {
     this.#stopping.abort(new Fault("STOPPED"));
-    this.#closeChannels();
+    this.setIdentity(this.identity);
+    this.#closeRetired();
   }
 
   async openSession(...[addr, hello, signal]: Parameters<ManagerLink["openSession"]>) {
@@ -49,6 +52,7 @@ export class GrpcManagerLink implements ManagerLink {
     if (outcome.kind === "redirect") throw new Fault("NO_LEADER", { addr });
     if (outcome.kind === "refused") return outcome.refusal;
     this.#leader = outcome.session.addr;
+    this.#closeRetired();
     return outcome.session;
   }
 
@@ -147,9 +151,8 @@ export class GrpcManagerLink implements ManagerLink {
     return client;
   }
 
-  #closeChannels(): void {
-    for (const client of this.#channels.values()) client.close();
-    this.#channels.clear();
+  #closeRetired(): void {
+    for (const client of this.#retired.splice(0)) client.close();
   }
 }
 

@@ -55,10 +55,12 @@ export class Member {
   /** Whether a manager has answered since this agent started. */
   everOpen = false;
   readonly #identity: IdentityLoop;
+  #session: SessionLoop | undefined;
   readonly #stop = new AbortController();
   readonly #roleNews = new Signal();
   #wanted: "manager" | "worker" | undefined;
   #roleProblem = "";
+  #becoming: RoleStep = "nothing";
   #loops: Promise<unknown> = Promise.resolve();
   #saving: Promise<void> = Promise.resolve();
   readonly #opened = new Signal();
@@ -90,10 +92,15 @@ export class Member {
     return this.#identity.problem || this.#roleProblem;
   }
 
+  /** Whether it is on its way to being a manager and cannot answer as one yet. */
+  get becomingManager(): boolean {
+    return this.#becoming === "start-process" || this.#becoming === "join-group";
+  }
+
   start(): void {
     const { signal } = this.#stop;
     const { deps } = this;
-    const session = new SessionLoop({
+    this.#session = new SessionLoop({
       ...deps,
       link: this.link,
       held: this.held,
@@ -113,7 +120,7 @@ export class Member {
       },
     });
     this.#loops = Promise.all([
-      session.run(signal),
+      this.#session.run(signal),
       this.#identity.run(signal),
       this.#keepRole(signal),
     ]);
@@ -164,6 +171,7 @@ export class Member {
 
   async #renewed(identity: NodeIdentity, issued: Issued): Promise<void> {
     this.link.setIdentity(identity);
+    this.#session?.reopen();
     if (this.deps.manager.started) {
       const answer = await this.deps.manager.setIdentity(identity).catch((error: unknown) => error);
       if (isRefusal(answer) || answer instanceof Error) {
@@ -194,6 +202,7 @@ export class Member {
     while (!signal.aborted) {
       const process = (await processState(this.deps.manager)) as RoleFacts["process"];
       const step = nextRoleStep({ wanted: this.#wanted, certificate: this.current.role, process });
+      this.#becoming = step;
       if (step === "nothing") {
         pauseMs = timing.retryMinMs;
         this.#roleProblem = "";

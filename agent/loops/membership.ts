@@ -97,7 +97,7 @@ export class MembershipLoop implements Membership {
     if (this.#member === undefined) return words.noSwarmManager();
     const { manager } = this.deps;
     if (this.#member.record.role !== "manager" || !manager.started) return words.workerNotManager();
-    return manager.control();
+    return this.#member.becomingManager ? words.becomingManager() : manager.control();
   }
 
   async managerStatus(): Promise<AdminStatus | undefined> {

@@ -87,6 +87,7 @@ function start(managers: FakeManagers, addresses: readonly string[]) {
   const done = loop.run(stop.signal);
   return {
     held,
+    loop,
     states,
     async end() {
       stop.abort();
@@ -147,5 +148,15 @@ test("it beats at the period that it was told", async () => {
   const managers = new FakeManagers();
   const session = start(managers, ["a"]);
   await soon(() => managers.sent.filter((m) => m.message?.$case === "heartbeat").length).toBe(2);
+  await session.end();
+});
+
+test("a session that is reopened is so at once, and at the same manager", async () => {
+  const managers = new FakeManagers();
+  const session = start(managers, ["a", "b"]);
+  await soon(() => session.states.at(-1)?.kind).toBe("open");
+  session.loop.reopen();
+  await soon(() => managers.asked).toEqual(["a", "a"]);
+  expect(session.states.map((state) => state.kind)).toEqual(["open", "open"]);
   await session.end();
 });

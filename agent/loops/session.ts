@@ -42,10 +42,19 @@ export interface SessionDeps {
 
 export class SessionLoop {
   #failed: string | undefined;
+  #open: Session | undefined;
+  #reopening = false;
   #pauseMs: number;
 
   constructor(private readonly deps: SessionDeps) {
     this.#pauseMs = deps.timing.retryMinMs;
+  }
+
+  /** Ends the session that is open, if one is, and opens another at once: with a new certificate, say. */
+  reopen(): void {
+    if (this.#open === undefined) return;
+    this.#reopening = true;
+    this.#open.close();
   }
 
   /** Until the signal is aborted; never throws. */
@@ -54,6 +63,10 @@ export class SessionLoop {
     while (!signal.aborted) {
       const problem = await this.#round(signal);
       if (signal.aborted) return;
+      if (this.#reopening) {
+        this.#reopening = false;
+        continue;
+      }
       deps.onState(problem);
       const longest = problem.kind === "refused";
       const pauseMs = longest ? deps.timing.retryMaxMs : this.#pauseMs;
@@ -82,7 +95,7 @@ export class SessionLoop {
         this.#failed = undefined;
         return last;
       } catch (error) {
-        if (signal.aborted) break;
+        if (signal.aborted || this.#reopening) break;
         // The next round begins elsewhere: a manager that is cut off costs a whole dial each time.
         this.#failed = addr;
         last = { kind: "connecting", problem: messageOf(error) };
@@ -106,6 +119,7 @@ export class SessionLoop {
     signal.addEventListener("abort", onAbort, { once: true });
     const beat = () => session.send({ message: { $case: "heartbeat", value: {} } });
     let stopBeating = deps.clock.every(periodOf(session.welcome.heartbeatPeriodMs), beat);
+    this.#open = session;
     deps.log.info({ addr: session.addr }, "session open");
     deps.onState({ kind: "open", addr: session.addr });
     this.#pauseMs = deps.timing.retryMinMs;
@@ -117,6 +131,7 @@ export class SessionLoop {
         stopBeating = deps.clock.every(periodOf(period), beat);
       }
     } finally {
+      this.#open = undefined;
       stopBeating();
       signal.removeEventListener("abort", onAbort);
       ended.abort(new Fault("SESSION_ENDED", { addr: session.addr }));

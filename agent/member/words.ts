@@ -57,3 +57,8 @@ function howManyMayFail(managers: number): string {
 export function busy(doing: string): Refusal {
   return refuse("unavailable", `This node is ${doing}; wait until that is done and try again.`);
 }
+
+/** Ours: in the moment between a promotion and the seat in the Raft group. */
+export function becomingManager(): Refusal {
+  return refuse("unavailable", "This node is becoming a swarm manager; try again in a moment.");
+}
