@@ -11,7 +11,7 @@ import {
 } from "../../proto/gen/raft.js";
 import { member } from "../../test/fakes/raft-cluster.js";
 import { makeMessage } from "../raft/message.js";
-import { createRaftTransport, raftChannelOptions, raftStepHandler } from "./raft-transport.js";
+import { createRaftTransport, raftStepHandler } from "./raft-transport.js";
 
 const closes: (() => Promise<void> | void)[] = [];
 afterEach(async () => {
@@ -74,7 +74,7 @@ function transport(
     clusterId,
     selfRaftId: 1,
     connect: ({ addr }) =>
-      new RaftClient(addr, credentials.createInsecure(), raftChannelOptions({ raftTickMs: 100 })),
+      new RaftClient(addr, credentials.createInsecure(), { "grpc.use_local_subchannel_pool": 1 }),
     clock: systemClock,
     timing: { retryMinMs: 10 },
     log: silentLogger(),

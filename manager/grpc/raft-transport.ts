@@ -1,5 +1,5 @@
 // Carries Raft messages over the client stream Raft.Step: one channel and one stream to each member.
-import type { ChannelOptions, ServiceError, status } from "@grpc/grpc-js";
+import type { ServiceError, status } from "@grpc/grpc-js";
 import type { Clock } from "../../common/clock.js";
 import type { Logger } from "../../common/log.js";
 import type { Timing } from "../../common/timing.js";
@@ -14,7 +14,10 @@ export { raftStepHandler } from "./raft-step.js";
 export interface RaftTransportOptions {
   readonly clusterId: string;
   readonly selfRaftId: number;
-  /** A client for a member's address, with this manager's credentials and `raftChannelOptions`. The transport closes it. */
+  /**
+   * A client for a member's address, with this manager's credentials; the transport closes it. The
+   * channel must not share its subchannel (the back-off is ours) and must notice a cut line (keepalive).
+   */
   readonly connect: (member: RaftMember) => RaftClient;
   readonly clock: Clock;
   readonly timing: Pick<Timing, "retryMinMs">;
@@ -29,22 +32,6 @@ export interface GrpcRaftTransport extends RaftTransport {
   /** Opens every channel anew, with the credentials that `connect` gives now. */
   reconnect(): void;
   close(): Promise<void>;
-}
-
-/** One append of entries, or one chunk of a snapshot, with room for what is around it. */
-export const RAFT_MESSAGE_BYTES_MAX = 4 * 1024 * 1024;
-
-/** What a channel between managers needs; a server needs the same message limit. */
-export function raftChannelOptions(timing: Pick<Timing, "raftTickMs">): ChannelOptions {
-  return {
-    // Shared subchannels share gRPC's own back-off of up to two minutes; the transport has its own.
-    "grpc.use_local_subchannel_pool": 1,
-    "grpc.max_send_message_length": RAFT_MESSAGE_BYTES_MAX,
-    // A cut line tells nothing, and TCP goes on for minutes: ask, and connect anew when nothing answers.
-    "grpc.keepalive_time_ms": 20 * timing.raftTickMs,
-    "grpc.keepalive_timeout_ms": 30 * timing.raftTickMs,
-    "grpc.keepalive_permit_without_calls": 1,
-  };
 }
 
 export function createRaftTransport(options: RaftTransportOptions): GrpcRaftTransport {

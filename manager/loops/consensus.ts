@@ -35,10 +35,15 @@ const HAND_OVER_TICKS = 30;
 export async function startConsensus<Outcome>(
   options: ConsensusOptions<Outcome>,
 ): Promise<RunningConsensus<Outcome>> {
-  const raft = await openRaft(options);
-  const loop = new ConsensusLoop(raft, options);
-  await loop.start();
-  return loop;
+  try {
+    const raft = await openRaft(options);
+    const loop = new ConsensusLoop(raft, options);
+    await loop.start();
+    return loop;
+  } catch (error) {
+    await options.disk.close();
+    throw error;
+  }
 }
 
 class ConsensusLoop<Outcome> implements RunningConsensus<Outcome> {
