@@ -11,7 +11,7 @@ type Kind = "common" | "proto" | "seams" | "core" | "loop" | "shell" | "main" | 
 
 const CORES = new Set([
   ...["raft", "store", "control", "ipam", "dispatch", "ca"].map((name) => `manager/${name}`),
-  ...["reconcile", "overlay", "netlink", "assignments", "task", "dns", "balance"].map(
+  ...["reconcile", "overlay", "netlink", "assignments", "member", "task", "dns", "balance"].map(
     (name) => `agent/${name}`,
   ),
 ]);
