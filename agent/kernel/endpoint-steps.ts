@@ -1,6 +1,6 @@
 // The steps on sandboxes and on the endpoints in them.
 import { Fault } from "../../common/fault.js";
-import { EEXIST } from "../netlink/errno.js";
+import { EBUSY, EEXIST } from "../netlink/errno.js";
 import { putAddress } from "../netlink/interface-address.js";
 import {
   changeLink,
@@ -112,27 +112,9 @@ function quiet(places: Places, step: MakeEndpoint, name: string): void {
 function dressInside(inside: NetlinkSocket, far: Link, step: MakeEndpoint): void {
   const { endpoint, mtuBytes } = step;
   const { ifindex } = far;
+  if (far.name !== endpoint.interfaceName) rename(inside, far, step);
   const alias = aliasOf(endpoint.endpointId);
-  try {
-    const rename = far.name === endpoint.interfaceName ? {} : { rename: endpoint.interfaceName };
-    if (far.up && far.name !== endpoint.interfaceName) {
-      // Kernels before 6.2 rename only what is down.
-      inside.request((writer) => changeLink(writer, ifindex, { up: false }));
-    }
-    inside.request((writer) => changeLink(writer, ifindex, { ...rename, mtuBytes, alias }));
-  } catch (error) {
-    if (!(error instanceof NetlinkError && error.errno === EEXIST)) throw error;
-    const { sandbox, interfaceName } = endpoint;
-    const where =
-      sandbox.kind === "foreign"
-        ? sandbox.path
-        : sandbox.kind === "host"
-          ? "This machine"
-          : "The sandbox";
-    const why = `${where} already has an interface named ${interfaceName}.`;
-    throw sentenceFault("INTERFACE_TAKEN", why, { interfaceName }, error);
-  }
-  inside.request((writer) => changeLink(writer, ifindex, { up: true }));
+  inside.request((writer) => changeLink(writer, ifindex, { mtuBytes, alias, up: true }));
   for (const prefix of endpoint.prefixes) {
     ask("ADDRESS", () => inside.request((writer) => putAddress(writer, ifindex, prefix)));
   }
@@ -145,6 +127,27 @@ function dressInside(inside: NetlinkSocket, far: Link, step: MakeEndpoint): void
   if (gateway === undefined) return;
   const prefix = { ip: { family: gateway.family, value: 0n }, length: 0 } as const;
   ask("ROUTE", () => inside.request((writer) => putRoute(writer, { prefix, gateway, ifindex })));
+}
+
+function rename(inside: NetlinkSocket, { ifindex }: Link, { endpoint }: MakeEndpoint): void {
+  const { sandbox, interfaceName, endpointId } = endpoint;
+  const change = { rename: interfaceName, alias: aliasOf(endpointId) };
+  try {
+    inside.request((writer) => changeLink(writer, ifindex, change));
+  } catch (error) {
+    if (!(error instanceof NetlinkError)) throw error;
+    if (error.errno === EBUSY) {
+      // Kernels before 6.2 rename only what is down.
+      inside.request((writer) => changeLink(writer, ifindex, { up: false }));
+      inside.request((writer) => changeLink(writer, ifindex, change));
+      return;
+    }
+    if (error.errno !== EEXIST) throw error;
+    const where = { host: "This machine", own: "The sandbox", foreign: "" }[sandbox.kind];
+    const who = sandbox.kind === "foreign" ? sandbox.path : where;
+    const why = `${who} already has an interface named ${interfaceName}.`;
+    throw sentenceFault("INTERFACE_TAKEN", why, { interfaceName }, error);
+  }
 }
 
 function ask(what: string, request: () => void): void {

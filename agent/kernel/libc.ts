@@ -52,9 +52,9 @@ function bindCall(prototype: string): Call {
 const calls = {
   socket: bindCall("int socket(int, int, int)"),
   bind: bindCall("int bind(int, const void *, uint32_t)"),
-  send: bindCall("ssize_t send(int, const void *, size_t, int)"),
-  recv: bindCall("ssize_t recv(int, void *, size_t, int)"),
-  sendto: bindCall("ssize_t sendto(int, const void *, size_t, int, const void *, uint32_t)"),
+  send: bindCall("long send(int, const void *, size_t, int)"),
+  recv: bindCall("long recv(int, void *, size_t, int)"),
+  sendto: bindCall("long sendto(int, const void *, size_t, int, const void *, uint32_t)"),
   setsockopt: bindCall("int setsockopt(int, int, int, const void *, uint32_t)"),
   setns: bindCall("int setns(int, int)"),
   unshare: bindCall("int unshare(int)"),

@@ -27,11 +27,11 @@ import { NetlinkWriter } from "../netlink/writer.js";
 import { aliasOf, BRIDGE, bridgeMac, VXLAN } from "../reconcile/names.js";
 import { VXLAN_PORT } from "../reconcile/plan.js";
 import type { DropRows, MakeNetwork, MakeVxlan, PutRows } from "../reconcile/step.js";
-import { createNamespace, removeNamespace } from "./namespace.js";
+import { createNamespace, removeNamespace, within } from "./namespace.js";
 import { NetlinkError, type NetlinkSocket } from "./netlink-socket.js";
 import type { Places } from "./places.js";
 import { sentenceFault } from "./sentence.js";
-import { quietNetwork } from "./sysctl.js";
+import { allowNeighbours, quietNetwork } from "./sysctl.js";
 import { holderOf } from "./vxlan-holder.js";
 
 export function findLink(socket: NetlinkSocket, name: string): Link | undefined {
@@ -64,6 +64,7 @@ export function makeNetwork(places: Places, step: MakeNetwork): void {
   if (found?.kind !== "bridge") {
     socket.request((writer) => newBridge(writer, { name: BRIDGE, mac: bridgeMac(vni), mtuBytes }));
   }
+  within(places.networkPath(vni), () => allowNeighbours(BRIDGE));
   const { ifindex } = mustLink(socket, BRIDGE);
   const alias = aliasOf(step.networkId);
   socket.request((writer) => changeLink(writer, ifindex, { mtuBytes, alias, up: true }));

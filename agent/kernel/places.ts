@@ -9,8 +9,9 @@ import {
   RTNLGRP_LINK,
   RTNLGRP_NEIGH,
 } from "../netlink/constants.js";
-import { decodeLink } from "../netlink/link.js";
+import { decodeLink, deleteLink, dumpLinks } from "../netlink/link.js";
 import type { NetlinkMessage } from "../netlink/message.js";
+import { NetlinkWriter } from "../netlink/writer.js";
 import { ALIAS, isSandboxFile, networkFile, vniOfFile } from "../reconcile/names.js";
 import { type SandboxRef, sandboxPath } from "../reconcile/want.js";
 import { isNamespace, namespaceId, within } from "./namespace.js";
@@ -50,7 +51,10 @@ export class Places {
     return `${this.runDir}/netns/${file}`;
   }
 
-  /** What stands in the run directory now. Files that are no namespaces count for nothing. */
+  /**
+   * What stands in the run directory now. Files that are no namespaces count for nothing, and a network
+   * whose file somebody took away is given up: nobody could find it again after a restart.
+   */
   list(): { readonly vnis: number[]; readonly sandboxes: Set<string> } {
     const vnis: number[] = [];
     const sandboxes = new Set<string>();
@@ -60,6 +64,7 @@ export class Places {
       if (vni !== undefined) vnis.push(vni);
       else if (isSandboxFile(file)) sandboxes.add(file);
     }
+    for (const vni of [...this.#networks.keys()]) if (!vnis.includes(vni)) this.#giveUp(vni);
     return { vnis, sandboxes };
   }
 
@@ -69,7 +74,7 @@ export class Places {
     const id = isNamespace(path) ? namespaceId(path) : undefined;
     const known = this.#networks.get(vni);
     if (known?.id === id) return known;
-    this.forget(vni);
+    this.#giveUp(vni);
     if (id === undefined) return undefined;
     const place = within(path, () => ({
       id,
@@ -85,6 +90,18 @@ export class Places {
     const place = this.network(vni);
     if (place === undefined) throw new Fault("NETWORK_GONE", { vni });
     return place;
+  }
+
+  /** Its devices go at once: the namespace itself ends some time later, and would hold the VNI until then. */
+  #giveUp(vni: number): void {
+    const socket = this.#networks.get(vni)?.socket;
+    for (const link of socket?.dump(dumpLinks, decodeLink) ?? []) {
+      const writer = new NetlinkWriter();
+      deleteLink(writer, link.ifindex);
+      // What cannot be deleted (lo) or is gone with its pair is no loss.
+      socket?.batch(writer);
+    }
+    this.forget(vni);
   }
 
   /** Closes the sockets into it, so that nothing of ours keeps it alive. */

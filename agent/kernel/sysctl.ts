@@ -13,12 +13,20 @@ export function writeSysctl(key: string, value: string | number): void {
 
 /** A network's own namespace only switches frames: no addresses of its own, no filter of the machine's. */
 export function quietNetwork(): void {
-  writeSysctl("ipv6/conf/all/disable_ipv6", 1);
+  // in6_addr_gen_mode: IN6_ADDR_GEN_MODE_NONE.
+  writeSysctl("ipv6/conf/default/addr_gen_mode", 1);
+  writeSysctl("ipv6/conf/default/accept_ra", 0);
   writeSysctl("ipv6/conf/default/disable_ipv6", 1);
   writeSysctl("ipv4/ip_forward", 0);
   for (const table of ["iptables", "ip6tables", "arptables"]) {
     writeSysctl(`bridge/bridge-nf-call-${table}`, 0);
   }
+}
+
+/** The kernel keeps IPv6 neighbours, from which the bridge answers, only on a device that has IPv6. */
+export function allowNeighbours(bridge: string): void {
+  writeSysctl(`ipv6/conf/${bridge}/addr_gen_mode`, 1);
+  writeSysctl(`ipv6/conf/${bridge}/disable_ipv6`, 0);
 }
 
 /** As Docker gives its containers: ping and low ports without privileges. */

@@ -38,13 +38,16 @@ export class NetlinkWriter {
   }
 
   u8(value: number): void {
-    this.#bytes.writeUInt8(value, this.#room(1));
+    const at = this.#room(1);
+    this.#bytes.writeUInt8(value, at);
   }
   u16(value: number): void {
-    this.#bytes.writeUInt16LE(value, this.#room(2));
+    const at = this.#room(2);
+    this.#bytes.writeUInt16LE(value, at);
   }
   u32(value: number): void {
-    this.#bytes.writeUInt32LE(value >>> 0, this.#room(4));
+    const at = this.#room(4);
+    this.#bytes.writeUInt32LE(value >>> 0, at);
   }
 
   attribute(type: number, value: Uint8Array): void {
@@ -52,13 +55,16 @@ export class NetlinkWriter {
     this.#bytes.set(value, at);
   }
   attributeU8(type: number, value: number): void {
-    this.#bytes.writeUInt8(value, this.#attributeHeader(type, 1));
+    const at = this.#attributeHeader(type, 1);
+    this.#bytes.writeUInt8(value, at);
   }
   attributeU16be(type: number, value: number): void {
-    this.#bytes.writeUInt16BE(value, this.#attributeHeader(type, 2));
+    const at = this.#attributeHeader(type, 2);
+    this.#bytes.writeUInt16BE(value, at);
   }
   attributeU32(type: number, value: number): void {
-    this.#bytes.writeUInt32LE(value >>> 0, this.#attributeHeader(type, 4));
+    const at = this.#attributeHeader(type, 4);
+    this.#bytes.writeUInt32LE(value >>> 0, at);
   }
   /** NUL-terminated, as rtnetlink's string policies take it. */
   attributeText(type: number, value: string): void {
@@ -93,7 +99,7 @@ export class NetlinkWriter {
     return at + 4;
   }
 
-  /** `length` zeroed bytes at the end. Growing copies. */
+  /** `length` zeroed bytes at the end. Growing replaces `#bytes`: ask for room first, then write. */
   #room(length: number): number {
     const at = this.#length;
     this.#length += length;

@@ -1,7 +1,9 @@
 // One host's kernel side without the rest of an agent: the real kernel and the apply loop, driven by
 // JSON lines on standard input. Started inside a host's network namespace by kernel.test.ts.
+import { closeSync } from "node:fs";
 import { createInterface } from "node:readline";
 import { LinuxKernel } from "../../agent/kernel/kernel.js";
+import { MSG_DONTWAIT, SOCK_RAW, socket, tryRecv } from "../../agent/kernel/libc.js";
 import { ping } from "../../agent/kernel/ping.js";
 import { Applier } from "../../agent/loops/apply.js";
 import type { HostWant } from "../../agent/reconcile/want.js";
@@ -15,6 +17,10 @@ import { DEFAULT_TIMING } from "../../common/timing.js";
 export type HostRequest =
   | { readonly call: "set"; readonly want: HostWant }
   | { readonly call: "ready"; readonly endpointId: string }
+  /** Starts collecting what this host puts on and takes from the wire. */
+  | { readonly call: "capture" }
+  /** The UDP payloads to the data port since, in hexadecimal. */
+  | { readonly call: "captured"; readonly port: number }
   | { readonly call: "port"; readonly local: string; readonly port: number }
   | {
       readonly call: "ping";
@@ -27,6 +33,11 @@ const timing = { ...DEFAULT_TIMING, resyncMs: 1_000 };
 const applier = new Applier(kernel, systemClock, timing, silentLogger());
 // Choice: longer than any one of these takes on a machine under load.
 const patience = () => AbortSignal.timeout(60_000);
+
+// linux/if_packet.h, if_ether.h: every protocol, in network byte order.
+const AF_PACKET = 17;
+const ETH_P_ALL_BE = 0x0300;
+let captureFd = -1;
 
 for await (const line of createInterface({ input: process.stdin })) {
   const request = JSON.parse(line, (_, value) =>
@@ -46,6 +57,11 @@ async function answerTo(request: HostRequest): Promise<object> {
     case "ready":
       await applier.ready(request.endpointId, patience());
       return {};
+    case "capture":
+      captureFd = socket(AF_PACKET, SOCK_RAW, ETH_P_ALL_BE);
+      return {};
+    case "captured":
+      return { payloads: captured(request.port) };
     case "port": {
       const local = parseIp(request.local);
       if (local === undefined) throw new Error("not an address");
@@ -57,4 +73,20 @@ async function answerTo(request: HostRequest): Promise<object> {
       return { outcomes: await ping.ping(request.netns, targets, options, patience()) };
     }
   }
+}
+
+function captured(port: number): string[] {
+  const payloads: string[] = [];
+  const buffer = Buffer.alloc(65_536);
+  for (;;) {
+    const length = tryRecv(captureFd, buffer, MSG_DONTWAIT);
+    if (length < 0) break;
+    // Ethernet 14, IPv4 without options 20, UDP 8.
+    const isIpv4Udp = buffer.readUInt16BE(12) === 0x0800 && buffer[23] === 17;
+    if (isIpv4Udp && buffer.readUInt16BE(36) === port) {
+      payloads.push(buffer.toString("hex", 42, length));
+    }
+  }
+  closeSync(captureFd);
+  return payloads;
 }
