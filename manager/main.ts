@@ -6,12 +6,13 @@ import { parseArgs } from "node:util";
 import { logVerbosity, setLogVerbosity } from "@grpc/grpc-js";
 import { systemClock } from "../common/clock.js";
 import { Closing } from "../common/closing.js";
-import { messageOf } from "../common/fault.js";
+import { Fault, messageOf } from "../common/fault.js";
 import { createLogger, type Logger } from "../common/log.js";
 import { systemRandom } from "../common/random.js";
 import { DEFAULT_TIMING, stretched } from "../common/timing.js";
 import { SKEIN_VERSION } from "../common/version.js";
-import { openStateDir } from "./disk/state-dir.js";
+import { openStateDir, type StateDir } from "./disk/state-dir.js";
+import { failureSentence } from "./failure-words.js";
 import { openLocalSocket } from "./grpc/sockets.js";
 import { Manager } from "./manager.js";
 
@@ -77,10 +78,7 @@ async function run(settings: Settings, log: Logger): Promise<void> {
     setTimeout(() => process.exit(code), timing.graceMs).unref();
     void closing.closeAll().then(() => process.exit(code));
   };
-  const dir = await openStateDir(settings.stateDir).catch((error: unknown) => {
-    log.error({ err: messageOf(error) }, "state folder cannot be used");
-    throw error;
-  });
+  const { dir, unusable } = await openFolder(settings.stateDir);
   closing.push("state folder", () => dir.close());
   const manager = new Manager({
     dir,
@@ -93,12 +91,24 @@ async function run(settings: Settings, log: Logger): Promise<void> {
   });
   await mkdir(settings.runDir, { recursive: true, mode: 0o700 });
   const socket = join(settings.runDir, "manager.sock");
-  manager.resume();
+  if (unusable) manager.refuseToStart(unusable);
+  else manager.resume();
   const close = await openLocalSocket(socket, manager.api(), () => manager.control(), log);
   closing.push("socket", close);
   closing.push("manager", () => manager.close());
   for (const signal of ["SIGTERM", "SIGINT"] as const) process.on(signal, () => exit(0));
   log.info({ socket, stateDir: settings.stateDir, version: SKEIN_VERSION }, "manager started");
+}
+
+/** A folder of another release is not touched: the process then only says why it does not run. */
+async function openFolder(path: string): Promise<{ dir: StateDir; unusable?: Fault }> {
+  try {
+    return { dir: await openStateDir(path) };
+  } catch (error) {
+    if (!(error instanceof Fault) || error.code !== "STATE_VERSION") throw error;
+    const untouched = { path, erase: async () => {}, close: async () => {} };
+    return { dir: untouched, unusable: error };
+  }
 }
 
 async function main(): Promise<void> {
@@ -127,6 +137,6 @@ async function main(): Promise<void> {
 }
 
 main().catch((error: unknown) => {
-  process.stderr.write(`skein-manager: ${messageOf(error)}\n`);
+  process.stderr.write(`skein-manager: ${failureSentence(error)}\n`);
   process.exit(1);
 });

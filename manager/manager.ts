@@ -26,6 +26,7 @@ import {
   saveTls,
 } from "./disk/identity-file.js";
 import type { StateDir } from "./disk/state-dir.js";
+import { failureSentence } from "./failure-words.js";
 import { requestContext } from "./loops/write.js";
 import type { Member, MemberServices } from "./member.js";
 import { type NewSwarm, newSwarm } from "./new-swarm.js";
@@ -258,6 +259,10 @@ export class Manager {
       const refusal = await this.#giveUpSeat(member, seat.identity.nodeId, force);
       if (refusal) return refusal;
       await seat.close();
+    } else if ("message" in state && !force) {
+      // What cannot be read now may be all there is of the swarm.
+      const advice = "Use `--force` to leave it all the same, and lose what it holds.";
+      return refuse("failed-precondition", `The manager does not run: ${state.message} ${advice}`);
     }
     await dir.erase();
     this.#state = { kind: "removed" };
@@ -398,9 +403,8 @@ export class Manager {
 
   #fail(error: unknown): void {
     if (this.#stop.signal.aborted) return;
-    const message = messageOf(error);
-    this.options.log.error({ err: message }, "manager failed");
-    this.#state = { kind: "failed", message };
+    this.options.log.error({ err: messageOf(error) }, "manager failed");
+    this.#state = { kind: "failed", message: failureSentence(error) };
   }
 
   async #until(condition: () => boolean, otherwise: string): Promise<void> {

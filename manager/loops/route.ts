@@ -99,6 +99,7 @@ function afterFailure(error: unknown, repeatable: boolean): "again" | Refusal {
   switch (error.code) {
     case "NOT_LEADER":
     case "BUSY":
+    case "TRANSFER_FAILED":
       return "again";
     case "RPC_UNREACHABLE":
       if (repeatable || error.data["sent"] === false) return "again";

@@ -1,6 +1,7 @@
 // One manager process, end to end: made, used by agents, abused by strangers.
+import { once } from "node:events";
 import { readFile, writeFile } from "node:fs/promises";
-import { connect } from "node:net";
+import { connect, createServer } from "node:net";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { isRefusal, Refused } from "../../common/fault.js";
@@ -382,7 +383,61 @@ test("a damaged folder is refused with a reason, and not touched", async () => {
     expect(message).toContain(path);
     expect(await readFile(path, "utf8")).toBe("{");
     const refused = await other.init();
-    expect(isRefusal(refused) && refused.message).toContain("IDENTITY_DAMAGED");
+    expect(isRefusal(refused) && refused.message).toContain("is damaged");
+    const kept = await other.call(other.admin, other.admin.leave, { force: false });
+    expect(isRefusal(kept) && kept.message).toContain("--force");
+  } finally {
+    await other.close();
+  }
+});
+
+test("a folder of another release is refused with a reason, and not touched", async () => {
+  const other = await TestManager.start(main);
+  try {
+    await other.init();
+    await other.kill();
+    const path = join(other.dir, "state", "version");
+    await writeFile(path, "format 99\n");
+    await other.spawn();
+    const { state, message } = await other.status();
+    expect(state).toBe("failed");
+    expect(message).toContain("is of format 99, this release reads format 1");
+    expect(await readFile(path, "utf8")).toBe("format 99\n");
+  } finally {
+    await other.close();
+  }
+});
+
+test("a port that is taken at start is named, and taken up when it is free", async () => {
+  const other = await TestManager.start(main);
+  try {
+    await other.init();
+    await other.kill();
+    const [host, port] = other.addr.split(":");
+    const squatter = createServer().listen(Number(port), host);
+    await once(squatter, "listening");
+    await other.spawn();
+    const { message } = await until("it says why", async () => {
+      const status = await other.status();
+      return status.message === "" ? undefined : status;
+    });
+    expect(message).toBe(`listen tcp ${other.addr}: bind: address already in use`);
+    squatter.close();
+    await until("it runs", async () => (await other.status()).state === "running" || undefined);
+  } finally {
+    await other.close();
+  }
+});
+
+test("SIGTERM ends it in order, and it comes back", async () => {
+  const other = await TestManager.start(main);
+  try {
+    await other.init();
+    const network = await other.createNetwork("kept");
+    await other.kill("SIGTERM");
+    await other.spawn();
+    const { networks } = await other.must(other.control, other.control.listNetworks, {});
+    expect(networks).toContainEqual(network);
   } finally {
     await other.close();
   }
