@@ -37,6 +37,8 @@ export class ContainerEntry {
   readonly execs = new Map<string, ExecEntry>();
   /** Its namespace file while it is active; empty: it is on the machine's own network. */
   sandboxPath = "";
+  /** What is wrong with the last end, for who waited for it. Why a start failed is told to who started. */
+  exitError = "";
   attachedCount = 0;
   logReaderCount = 0;
   readonly #nextExit = new Set<Waiter>();
@@ -96,7 +98,7 @@ export class ContainerEntry {
   }
 
   result(): WaitResult {
-    return { exitCode: this.record.exitCode, error: this.record.error };
+    return { exitCode: this.record.exitCode, error: this.exitError };
   }
 
   takeEarly(): readonly (readonly [LateStream, { readonly stdin: boolean }])[] {

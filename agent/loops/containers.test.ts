@@ -130,6 +130,15 @@ describe("a life", () => {
     ]);
   });
 
+  test("a start that failed is no exit; with --rm it is a removal", async () => {
+    const agent = await agentIn(world());
+    await agent.containers.create(specOf({ autoRemove: true }));
+    agent.runtime.failure = { exitCode: 127, message: "nothing to run" };
+    const removed = agent.containers.wait("web", "removed", never);
+    expect(messageOf(await agent.containers.start("web"))).toContain("nothing to run");
+    expect(await removed).toEqual({ exitCode: 127, error: "" });
+  });
+
   test("two who start it at once start it once", async () => {
     const agent = await agentIn(world());
     await agent.containers.create(specOf());

@@ -319,6 +319,7 @@ export class ContainerLoop implements Containers {
 
   async #start(entry: ContainerEntry, abort: AbortSignal): Promise<Refusal | undefined> {
     entry.over = new AbortController();
+    entry.exitError = "";
     this.#execs.forget(entry);
     const outcome = await startContainer(entry, this.tools, abort);
     if (outcome.kind === "running") {
@@ -329,7 +330,7 @@ export class ContainerLoop implements Containers {
     }
     entry.over.abort();
     for (const [stream] of entry.takeEarly()) stream.giveUp();
-    entry.tellExit();
+    // Who waits for the next exit goes on waiting: there was none.
     if (entry.record.spec.autoRemove) this.#removeSoon(entry);
     return outcome.refusal;
   }
@@ -356,6 +357,7 @@ export class ContainerLoop implements Containers {
 
   async #end(entry: ContainerEntry, exit: Exit): Promise<void> {
     entry.supervised = undefined;
+    entry.exitError = exit.error;
     entry.over.abort();
     const connected = entry.record;
     await entry.mustGoOn({ kind: "ended", ...exit }, this.tools.log);
