@@ -11,6 +11,7 @@ import {
   type RaftMessage,
   type RaftSnapshot,
 } from "../../proto/gen/raft.js";
+import { votersOf } from "../raft/conf.js";
 import type { Persist, Raft, Ready } from "../raft/raft.js";
 import type { LogDisk, RaftStatus } from "../seams.js";
 import { MemberChanges } from "./consensus-changes.js";
@@ -87,12 +88,12 @@ class ConsensusLoop<Outcome> implements RunningConsensus<Outcome> {
       // slept hears what the others said meanwhile before it believes that they are silent.
       clock.every(timing.raftTickMs, () => this.#tick()),
     );
-    const [only, second] = this.raft.members;
-    if (only?.raftId === this.raft.id && second === undefined) await this.#leadAlone();
+    const voters = votersOf(this.raft.members);
+    if (voters.length === 1 && voters[0] === this.raft.id) await this.#leadAlone();
     if (this.#stopped !== undefined) throw this.#stopped;
   }
 
-  /** A group of one has nobody to wait for. */
+  /** The only voter has nobody to wait for. */
   async #leadAlone(): Promise<void> {
     this.raft.campaign();
     this.#pump();
