@@ -152,6 +152,7 @@ function settingsFrom(values: Readonly<Record<Flag, string>>, machineName: strin
   const stateDir = values["state-dir"];
   const runDir = values["run-dir"];
   if (stateDir === "" || runDir === "") return wrong("--state-dir and --run-dir must not be empty");
+  if (values["manager-user"] === "") return wrong("--manager-user must not be empty");
   const hostname = values.hostname === "" ? machineName : values.hostname;
   if (!/^[\x21-\x7e]{1,253}$/.test(hostname)) {
     return wrong("--hostname must be 1 to 253 printable characters without spaces");

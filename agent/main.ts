@@ -1,7 +1,7 @@
 // skein-agent: the node's daemon. Reads its settings, opens what it may touch, starts the agent and the
 // local API, and takes both away again on SIGTERM, leaving the node's networking in place.
 import { readFileSync } from "node:fs";
-import { mkdir } from "node:fs/promises";
+import { chmod, mkdir } from "node:fs/promises";
 import { createServer } from "node:http";
 import { hostname } from "node:os";
 import { join } from "node:path";
@@ -64,7 +64,7 @@ async function run(settings: AgentSettings): Promise<void> {
     return fail(1, "it must run as root: it makes network namespaces and devices");
   }
   const user = findUser(settings.managerUser);
-  if (typeof user === "string" && settings.managerUnit === "") {
+  if (typeof user === "string") {
     return fail(
       1,
       `there is no user ${settings.managerUser} to run the manager process as; make one with ` +
@@ -78,7 +78,7 @@ async function run(settings: AgentSettings): Promise<void> {
   try {
     const folder = await openStateFolder(settings.stateDir);
     closing.push("state folder", () => folder.release());
-    await start(settings, typeof user === "string" ? undefined : user, log, closing);
+    await start(settings, user, log, closing);
   } catch (error) {
     await closing.closeAll();
     return fail(1, explain(error));
@@ -96,12 +96,13 @@ async function run(settings: AgentSettings): Promise<void> {
 
 async function start(
   settings: AgentSettings,
-  user: User | undefined,
+  user: User,
   log: Logger,
   closing: Closing,
 ): Promise<void> {
   // The manager's user passes through it to its own folder, and people to the socket.
-  await mkdir(settings.runDir, { recursive: true, mode: 0o755 });
+  const made = await mkdir(settings.runDir, { recursive: true });
+  if (made !== undefined) await chmod(settings.runDir, 0o755);
   const { powers, applier } = await powersOf(settings, user, log);
   const agent = await startAgent(powers);
   closing.push("agent", () => agent.close());
@@ -114,7 +115,7 @@ async function start(
   }
 }
 
-async function powersOf(settings: AgentSettings, user: User | undefined, log: Logger) {
+async function powersOf(settings: AgentSettings, user: User, log: Logger) {
   const { stateDir, runDir, timing, timeScale } = settings;
   const clock = systemClock;
   const random = systemRandom;
@@ -126,12 +127,12 @@ async function powersOf(settings: AgentSettings, user: User | undefined, log: Lo
           nodePath: process.execPath,
           mainPath: fileURLToPath(new URL("../manager/main.js", import.meta.url)),
           args: managerArgs(settings, paths, user),
-          uid: user?.uid ?? 0,
-          gid: user?.gid ?? 0,
+          uid: user.uid,
+          gid: user.gid,
           graceMs: timing.graceMs,
           clock,
         })
-      : unitRunner(settings.managerUnit, paths.stateDir, clock);
+      : unitRunner({ ...paths, unit: settings.managerUnit, owner: user, clock });
   const admin = localManager(paths.socketPath, timing);
   const manager = new ManagerProcess(runner, admin, clock, timing, log);
   const kernel = new LinuxKernel({ runDir });
@@ -183,11 +184,11 @@ async function powersOf(settings: AgentSettings, user: User | undefined, log: Lo
 function managerArgs(
   settings: AgentSettings,
   paths: ReturnType<typeof managerPaths>,
-  user: User | undefined,
+  user: User,
 ): readonly string[] {
   const folders = ["--state-dir", paths.stateDir, "--run-dir", paths.runDir];
   const manner = ["--log-level", settings.logLevel, "--time-scale", String(settings.timeScale)];
-  return [...folders, ...manner, ...(user?.uid === 0 ? ["--allow-root"] : [])];
+  return [...folders, ...manner, ...(user.uid === 0 ? ["--allow-root"] : [])];
 }
 
 /** This installation's own name, for `info`; it outlives memberships. */

@@ -2,7 +2,6 @@
 // finds it by the number and the start time that this one wrote down.
 import { spawn } from "node:child_process";
 import {
-  chownSync,
   closeSync,
   mkdirSync,
   openSync,
@@ -17,6 +16,7 @@ import { dirname, join } from "node:path";
 import type { Clock } from "../../common/clock.js";
 import { Fault } from "../../common/fault.js";
 import type { ManagerRunner, RunningManager } from "../seams.js";
+import { ensureOwnFolder } from "./own-folder.js";
 
 export interface ChildSettings {
   readonly nodePath: string;
@@ -55,10 +55,8 @@ export function childRunner(settings: ChildSettings): ManagerRunner {
 }
 
 async function launch(settings: ChildSettings): Promise<RunningManager> {
-  for (const folder of [settings.stateDir, settings.runDir]) {
-    mkdirSync(folder, { recursive: true, mode: 0o700 });
-    chownSync(folder, settings.uid, settings.gid);
-  }
+  ensureOwnFolder(settings.stateDir, settings);
+  ensureOwnFolder(settings.runDir, settings);
   const log = openLog(settings.logPath);
   try {
     const child = spawn(settings.nodePath, [settings.mainPath, ...settings.args], {

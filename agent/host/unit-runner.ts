@@ -6,12 +6,22 @@ import { promisify } from "node:util";
 import type { Clock } from "../../common/clock.js";
 import { Fault } from "../../common/fault.js";
 import type { ManagerRunner, RunningManager } from "../seams.js";
+import { ensureOwnFolder } from "./own-folder.js";
 
 const run = promisify(execFile);
 // Choice: systemd restarts the unit itself; looking tells only whether somebody stopped it by hand.
 const LOOK_MS = 2_000;
 
-export function unitRunner(unit: string, stateDir: string, clock: Clock): ManagerRunner {
+export interface UnitSettings {
+  readonly unit: string;
+  readonly stateDir: string;
+  readonly runDir: string;
+  /** The unit's User=, whose the two folders become. */
+  readonly owner: { readonly uid: number; readonly gid: number };
+  readonly clock: Clock;
+}
+
+export function unitRunner({ unit, stateDir, runDir, owner, clock }: UnitSettings): ManagerRunner {
   const systemctl = async (...args: string[]) => {
     try {
       await run("systemctl", [...args, unit]);
@@ -46,11 +56,14 @@ export function unitRunner(unit: string, stateDir: string, clock: Clock): Manage
   return {
     find: async () => ((await active()) ? watched() : undefined),
     async start() {
+      // The unit may write nowhere else, and could not make them: it starts without any privilege.
+      ensureOwnFolder(stateDir, owner);
+      ensureOwnFolder(runDir, owner);
       await systemctl("start");
       return watched();
     },
     async erase() {
-      // The folder itself is systemd's (StateDirectory=): only what is in it goes.
+      // The folder itself may be a mount of its own: only what is in it goes.
       for (const name of await readdir(stateDir).catch(() => [])) {
         await rm(join(stateDir, name), { recursive: true, force: true });
       }
