@@ -200,7 +200,9 @@ test.each([
 ])("when the manager process %s, nothing is left of the attempt", async (_name, answer) => {
   const { loop, state, answers } = world();
   answers.init = answer;
-  expect(text(await loop.init(init))).toMatch(/address already in use|exit code 1/);
+  expect(text(await loop.init(init))).toMatch(
+    /address already in use|the manager process does not start: exit code 1/,
+  );
   expect(state.disk).toEqual({ node: undefined, identity: undefined });
   expect(state.started).toBe(false);
   expect(loop.status().state).toBe("inactive");

@@ -3,6 +3,7 @@
 // was never one; `resume` sweeps up what a crash left of the latter.
 
 import { formatHostPort, parseHostPort } from "../../common/address.js";
+import { readCertificate } from "../../common/certificates.js";
 import type { Clock } from "../../common/clock.js";
 import { Fault, isRefusal, messageOf, type Refusal, refuse } from "../../common/fault.js";
 import { parseJoinToken } from "../../common/join-token.js";
@@ -65,7 +66,10 @@ export class MembershipLoop implements Membership {
     if (record === undefined) return this.#sweep();
     const identity = await identityDisk.load();
     if (identity === undefined) throw new Fault("STATE_DAMAGED", { file: "identity" });
-    await this.#begin(record, identity);
+    // A crash between the two files of a role change leaves the certificate ahead; it is what counts.
+    const facts = readCertificate(identity.certificate);
+    const role = facts === undefined ? record.role : roleOf(facts.role);
+    await this.#begin({ ...record, role }, identity);
   }
 
   async close(): Promise<void> {
@@ -187,7 +191,7 @@ export class MembershipLoop implements Membership {
       const record: NodeRecord = {
         nodeId: issued.nodeId,
         clusterId: issued.clusterId,
-        role: isManager ? "manager" : "worker",
+        role: roleOf(issued.role),
         ...addresses,
         dataPathPort: issued.dataPathPort,
         managers: [{ nodeId: "", addr: remoteAddr }],
@@ -337,7 +341,7 @@ export class MembershipLoop implements Membership {
     } catch (error) {
       await this.#takeBack();
       if (!(error instanceof Fault)) throw error;
-      return refuse("unavailable", error.cause === undefined ? error.message : messageOf(error));
+      return refuse("unavailable", words.faultSentence(error));
     }
     if (isRefusal(outcome)) await this.#takeBack();
     return outcome;
@@ -391,6 +395,10 @@ function initRequest(request: InitSwarm, addresses: ChosenAddresses, hostname: s
     availability: request.availability,
     forceNewCluster: request.forceNewCluster,
   };
+}
+
+function roleOf(role: Role): "manager" | "worker" {
+  return role === Role.MANAGER ? "manager" : "worker";
 }
 
 function hostOf(addr: string): string {

@@ -9,6 +9,7 @@ import type { InitSwarm, JoinSwarm } from "../../agent/seams.js";
 import { isRefusal, orThrow, refuse } from "../../common/fault.js";
 import { callUnary } from "../../common/grpc/call.js";
 import { joinTokenOf } from "../../common/join-token.js";
+import { CreateNetworkRequest } from "../../proto/gen/control.js";
 import type { Node } from "../../proto/gen/types.js";
 import { Availability, NodeState, Role } from "../../proto/gen/types.js";
 import { type CorePowers, corePowers } from "../fakes/agent-powers.js";
@@ -276,7 +277,8 @@ test("endpoints are given, journalled, and known after a restart without any man
   const { worker } = await until("tokens", () => tokensOf(h1));
   const control = orThrow(h1.agent.membership.control());
   const spec = { ...NETWORK, name: "overnet" };
-  const network = orThrow(await callUnary(control.createNetwork.bind(control), { spec }, CALL));
+  const wish = CreateNetworkRequest.fromPartial({ spec });
+  const network = orThrow(await callUnary(control.createNetwork.bind(control), wish, CALL));
   const h2 = await host("h2");
   orThrow(await h2.agent.membership.join(await joinRequest(worker, init.advertiseAddr)));
   const member = h2.agent.membership.member;
