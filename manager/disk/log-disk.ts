@@ -7,7 +7,7 @@ import type { Logger } from "../../common/log.js";
 import type { Entry, HardState, LogFrame, RaftSnapshot } from "../../proto/gen/raft.js";
 import type { LogDisk, StoredLog } from "../seams.js";
 import { loadDataKey } from "./data-key.js";
-import { syncDir } from "./replace-file.js";
+import { isFull, syncDir } from "./replace-file.js";
 import { Replay } from "./replay.js";
 import { decodeSegment } from "./segment-format.js";
 import { SegmentWriter, type WriteAt, writeAll } from "./segment-writer.js";
@@ -17,7 +17,6 @@ import type { StateDir } from "./state-dir.js";
 /** Choice: a few seconds of the heaviest writing; small enough that compaction frees space soon. */
 const SEGMENT_BYTES = 16 * 1024 * 1024;
 const SEGMENT_NAME = /^(\d{16})\.log$/;
-const FULL = new Set(["ENOSPC", "EDQUOT"]);
 
 export interface LogDiskOptions {
   readonly dir: StateDir;
@@ -156,8 +155,8 @@ class SegmentedLog implements LogDisk {
     try {
       await action();
     } catch (error) {
-      const code = (error as NodeJS.ErrnoException).code ?? "";
-      if (FULL.has(code)) throw new Fault("DISK_FULL", { dir: this.dir, what }, error);
+      if (error instanceof Fault && error.code === "DISK_FULL") throw error;
+      if (isFull(error)) throw new Fault("DISK_FULL", { dir: this.dir, what }, error);
       this.#broken = new Fault("LOG_IO", { dir: this.dir, what }, error);
       throw this.#broken;
     }

@@ -1,9 +1,27 @@
 // Replaces a file so that a crash leaves the old content or the new, never a mix.
 import { open, rename, rm } from "node:fs/promises";
 import { dirname } from "node:path";
+import { Fault } from "../../common/fault.js";
 
-/** Mode 0600: everything a manager stores is its own. Durable when resolved. */
+/**
+ * Mode 0600: everything a manager stores is its own. Durable when resolved. Faults: DISK_FULL, STATE_WRITE;
+ * then the old content is there.
+ */
 export async function replaceFile(path: string, data: Uint8Array): Promise<void> {
+  try {
+    await writeAside(path, data);
+  } catch (error) {
+    throw new Fault(isFull(error) ? "DISK_FULL" : "STATE_WRITE", { path }, error);
+  }
+}
+
+/** Whether an error of the file system says that there is no space, for anyone or for this user. */
+export function isFull(error: unknown): boolean {
+  const code = (error as NodeJS.ErrnoException | undefined)?.code;
+  return code === "ENOSPC" || code === "EDQUOT";
+}
+
+async function writeAside(path: string, data: Uint8Array): Promise<void> {
   const temporary = `${path}.new`;
   const file = await open(temporary, "w", 0o600);
   try {

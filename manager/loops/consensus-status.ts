@@ -1,7 +1,8 @@
 // The consensus as others see it.
 import { Fault } from "../../common/fault.js";
 import { findMember } from "../raft/conf.js";
-import type { Raft, RefusalReason } from "../raft/raft.js";
+import type { RefusalReason } from "../raft/proposed.js";
+import type { Raft } from "../raft/raft.js";
 import type { RaftStatus } from "../seams.js";
 
 export function statusOf(raft: Raft): RaftStatus {

@@ -12,7 +12,8 @@ import {
   type RaftSnapshot,
 } from "../../proto/gen/raft.js";
 import { votersOf } from "../raft/conf.js";
-import type { Persist, Raft, Ready } from "../raft/raft.js";
+import type { Raft } from "../raft/raft.js";
+import type { Persist, Ready } from "../raft/ready.js";
 import type { LogDisk, RaftStatus } from "../seams.js";
 import { MemberChanges } from "./consensus-changes.js";
 import type { ConsensusOptions, RunningConsensus } from "./consensus-options.js";

@@ -12,7 +12,6 @@ import {
   type HardState,
   MessageKind,
   type RaftMessage,
-  type RaftSnapshot,
 } from "../../proto/gen/raft.js";
 import { applyChange, findMember, type Members, whyNot } from "./conf.js";
 import * as election from "./election.js";
@@ -20,44 +19,9 @@ import * as follower from "./follower.js";
 import * as leader from "./leader.js";
 import { ENTRY_BYTES_MAX, PENDING_READS_MAX, UNCOMMITTED_BYTES_MAX } from "./limits.js";
 import { whyMalformed } from "./message.js";
-import { type RaftStart, RaftState, type ReadState, type Role } from "./state.js";
-
-export type RefusalReason =
-  | "not-leader"
-  | "transferring"
-  | "too-large"
-  /** Too much waits for a quorum. */
-  | "busy"
-  /** Another membership change is under way. */
-  | "change-pending"
-  /** No entry of this term is committed yet (the correction to dissertation section 4.1, 2015). */
-  | "new-term"
-  | "bad-change";
-
-export type Proposed =
-  | { readonly kind: "appended"; readonly index: number; readonly term: number }
-  | { readonly kind: "refused"; readonly reason: RefusalReason; readonly why: string };
-
-/** To be made durable, in this order: the snapshot, then the hard state and the entries together. */
-export interface Persist {
-  readonly snapshot: RaftSnapshot | undefined;
-  readonly hardState: HardState | undefined;
-  /** Those at or after an existing index replace the tail from there. */
-  readonly entries: readonly Entry[];
-  /** They promise that it is durable. */
-  readonly messages: readonly RaftMessage[];
-}
-
-export interface Ready {
-  readonly messages: readonly RaftMessage[];
-  /** At most one is under way: none is handed out until `advance` or `retract`. */
-  readonly persist: Persist | undefined;
-  /** In order, each once, to be applied before anything else is asked of this object. */
-  readonly committed: readonly Entry[];
-  readonly reads: readonly ReadState[];
-  /** A member needs more than the log has: answer with `offerSnapshot`. */
-  readonly snapshotWanted: boolean;
-}
+import { type Proposed, refused } from "./proposed.js";
+import type { Persist, Ready } from "./ready.js";
+import { type RaftStart, RaftState, type Role } from "./state.js";
 
 export class Raft {
   readonly #s: RaftState;
@@ -435,18 +399,4 @@ function isFromLeader({ kind }: RaftMessage): boolean {
 
 function isAppendResponse({ kind }: RaftMessage): boolean {
   return kind === MessageKind.APPEND_RESPONSE;
-}
-
-const WHY: Record<RefusalReason, string> = {
-  "not-leader": "this manager does not lead",
-  transferring: "leadership is being handed over",
-  "too-large": `an entry has at most ${ENTRY_BYTES_MAX} bytes`,
-  busy: "too much waits for a majority of the managers",
-  "change-pending": "another membership change is under way",
-  "new-term": "the leader is new and has committed nothing yet",
-  "bad-change": "the change does not fit the members",
-};
-
-function refused(reason: RefusalReason): Proposed {
-  return { kind: "refused", reason, why: WHY[reason] };
 }

@@ -2,7 +2,8 @@
 // history of what was promised. After every event the invariants of Raft figure 3 are checked.
 import { assert } from "../../common/fault.js";
 import { type Random, seededRandom } from "../../common/random.js";
-import { type Persist, Raft } from "../../manager/raft/raft.js";
+import { Raft } from "../../manager/raft/raft.js";
+import type { Persist } from "../../manager/raft/ready.js";
 import {
   type ConfChange,
   ConfChangeKind,
