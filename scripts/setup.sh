@@ -73,13 +73,14 @@ need_node() {
   node_is_new_enough || die "the private Node in $CACHE/node does not run here"
 }
 
-# The lock file is what was asked for; npm's own record in node_modules is what was installed.
+# node_modules remembers which lock file it was installed from.
 need_modules() {
-  local record=$ROOT/node_modules/.package-lock.json
-  if [ ! -e "$record" ] || [ "$ROOT/package-lock.json" -nt "$record" ]; then
+  local wanted record=$ROOT/node_modules/.installed-from
+  wanted=$(sha256sum <"$ROOT/package-lock.json")
+  if [ "$(cat "$record" 2>/dev/null)" != "$wanted" ]; then
     say "installing npm packages (npm ci)"
     (cd "$ROOT" && npm ci --silent --no-audit --no-fund) || die "npm ci failed"
-    touch "$record"
+    printf '%s\n' "$wanted" >"$record"
   fi
 }
 
