@@ -421,7 +421,14 @@ export class Manager {
   /** This process itself, asking. */
   #self(): Caller {
     const { signal } = this.#stop;
-    return { peer: undefined, local: true, forwarded: false, remoteAddr: "", signal };
+    return {
+      peer: undefined,
+      local: true,
+      forwarded: false,
+      requestId: "",
+      remoteAddr: "",
+      signal,
+    };
   }
 
   #inOrder<T>(order: () => Promise<T>): Promise<T> {

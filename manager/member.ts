@@ -198,7 +198,7 @@ function doubtful(options: MemberOptions, closing: Closing): (member: RaftMember
 }
 
 // This process asking in its own name: its certificate says the rest.
-const NOBODY = { peer: undefined, local: true, forwarded: false, remoteAddr: "" };
+const NOBODY = { peer: undefined, local: true, forwarded: false, requestId: "", remoteAddr: "" };
 
 interface Loops {
   readonly leadership: Leadership;

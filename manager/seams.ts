@@ -133,6 +133,8 @@ export interface Caller {
   readonly local: boolean;
   /** Sent on by a manager that does not lead; not to be sent on again. */
   readonly forwarded: boolean;
+  /** Of a forwarded request: the id that the first manager chose for what is to be made; else empty. */
+  readonly requestId: string;
   /** Address of the other end without port; empty on the unix socket. */
   readonly remoteAddr: string;
   /** Aborted when the caller has gone. */

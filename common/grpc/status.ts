@@ -7,6 +7,8 @@ import { Fault, type Refusal, type RefusalCode, Refused, refuse } from "../fault
 export const REFUSAL_MARK = "skein-refusal";
 /** Trailer of every refusal by a manager that does not lead. */
 const NOT_LEADER = "skein-not-leader";
+/** Trailer beside it: the lead was lost in the middle, and the request may have been done. */
+const MAYBE_DONE = "skein-maybe-done";
 /** Trailer beside it: where the one is that does. Absent if it knows none. */
 export const LEADER_ADDR = "skein-leader";
 
@@ -52,20 +54,25 @@ export function redirectOf(error: unknown): string | undefined {
   return typeof addr === "string" && addr !== "" ? addr : undefined;
 }
 
-/** Whether the refusal says no more than that another manager has to be asked. */
-export function isNotLeader(error: Pick<ServiceError, "metadata">): boolean {
-  return (error.metadata?.get(NOT_LEADER).length ?? 0) > 0;
+/** The refusal of a manager that does not lead, as it was thrown there; undefined if it is another error. */
+export function notLeaderOf(error: ServiceError): NotLeader | undefined {
+  const has = (mark: string) => (error.metadata?.get(mark).length ?? 0) > 0;
+  return has(NOT_LEADER) ? new NotLeader(redirectOf(error), has(MAYBE_DONE)) : undefined;
 }
 
 /** Thrown by a service that only the leader serves. */
 export class NotLeader extends Refused {
-  constructor(readonly leaderAddr: string | undefined) {
+  constructor(
+    readonly leaderAddr: string | undefined,
+    readonly maybeDone = false,
+  ) {
     super(refuse("failed-precondition", "this manager does not lead the swarm"));
   }
 
   metadata(): Metadata {
     const metadata = marked(this.refusal).metadata;
     metadata.set(NOT_LEADER, "1");
+    if (this.maybeDone) metadata.set(MAYBE_DONE, "1");
     if (this.leaderAddr) metadata.set(LEADER_ADDR, this.leaderAddr);
     return metadata;
   }

@@ -3,13 +3,13 @@ import { type Client, Metadata, type ServiceError } from "@grpc/grpc-js";
 import { Refused } from "../../common/fault.js";
 import { type CallSettings, callUnary, type UnaryMethod } from "../../common/grpc/call.js";
 import { managerChannelCredentials, managerChannelOptions } from "../../common/grpc/channel.js";
-import { isNotLeader, NotLeader, redirectOf, refusalOrFault } from "../../common/grpc/status.js";
+import { type NotLeader, notLeaderOf, refusalOrFault } from "../../common/grpc/status.js";
 import type { Identity } from "../../proto/gen/admin.js";
 import { CertificateAuthorityClient } from "../../proto/gen/ca.js";
 import { ControlClient, type ProbeRequest, type ProbeResult } from "../../proto/gen/control.js";
 import { RaftClient } from "../../proto/gen/raft.js";
 import type { Caller, LeaderLink, Unary } from "../seams.js";
-import { FORWARDED } from "./serve.js";
+import { FORWARDED, REQUEST_ID } from "./serve.js";
 
 export interface PeerOptions {
   readonly identity: Identity;
@@ -113,7 +113,7 @@ async function forward<Request, Response>(
   const result = await callUnary(method, request, {
     ...settings,
     signal: caller.signal,
-    metadata: forwardedMetadata(),
+    metadata: forwardedMetadata(caller),
     onError: (error) => {
       notLeader = notLeaderOf(error);
     },
@@ -129,7 +129,7 @@ async function* probe(
   request: ProbeRequest,
   caller: Caller,
 ): AsyncIterable<ProbeResult> {
-  const call = control.probeNetwork(request, forwardedMetadata());
+  const call = control.probeNetwork(request, forwardedMetadata(caller));
   const onAbort = () => call.cancel();
   caller.signal.addEventListener("abort", onAbort, { once: true });
   try {
@@ -143,12 +143,9 @@ async function* probe(
   }
 }
 
-function notLeaderOf(error: ServiceError): NotLeader | undefined {
-  return isNotLeader(error) ? new NotLeader(redirectOf(error)) : undefined;
-}
-
-function forwardedMetadata(): Metadata {
+function forwardedMetadata({ requestId }: Caller): Metadata {
   const metadata = new Metadata();
   metadata.set(FORWARDED, "1");
+  if (requestId !== "") metadata.set(REQUEST_ID, requestId);
   return metadata;
 }

@@ -18,6 +18,8 @@ import type { Caller, Unary } from "../seams.js";
 
 /** Metadata key of a request that a manager sends on. Believed only from a manager. */
 export const FORWARDED = "skein-forwarded";
+/** Metadata key beside it: the id that the first manager chose, so that asking twice makes one object. */
+export const REQUEST_ID = "skein-request-id";
 
 export interface ServeContext {
   /** Whether this is the node's own unix socket. */
@@ -44,10 +46,12 @@ export function callerOf(call: AnyCall, context: ServeContext): Caller {
   const gone = new AbortController();
   call.once("cancelled", () => gone.abort(new Fault("CALLER_GONE")));
   const peer = context.local ? undefined : peerIdentity(call);
+  const forwarded = peer?.role === Role.MANAGER && textOf(call.metadata, FORWARDED) !== "";
   return {
     peer,
     local: context.local,
-    forwarded: peer?.role === Role.MANAGER && isForwarded(call.metadata),
+    forwarded,
+    requestId: forwarded ? textOf(call.metadata, REQUEST_ID) : "",
     remoteAddr: hostOf(call.getPeer()),
     signal: gone.signal,
   };
@@ -156,8 +160,9 @@ function bindWords(message: string): string {
   return message;
 }
 
-function isForwarded(metadata: Metadata): boolean {
-  return metadata.get(FORWARDED).length > 0;
+function textOf(metadata: Metadata, key: string): string {
+  const [value] = metadata.get(key);
+  return typeof value === "string" ? value : "";
 }
 
 /** "10.0.0.1:1234" and "[::1]:1234" without the port; a unix socket has none. */

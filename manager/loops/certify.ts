@@ -34,11 +34,10 @@ interface Granted {
 export function authorityApi(options: CertifyOptions): AuthorityApi {
   const { router } = options;
   return {
-    // Repeatable: a node is known by its key, so asking again with the same key gives the same node.
+    // A node is known by its key, so asking again with the same key gives the same node.
     issueCertificate: (request, caller) =>
       router.onLeader(
         caller,
-        true,
         () => issue(options, request, askerOf(request, caller)),
         (leader, routed) => leader.authority.issueCertificate(onBehalf(request, caller), routed),
       ),

@@ -1,5 +1,6 @@
 // The Control service: reads behind a read barrier, writes through the writer, both on the leader.
 import { isRefusal, type Refusal, refuse } from "../../common/fault.js";
+import { isSwarmId, newSwarmId } from "../../common/ids.js";
 import { newJoinSecret } from "../../common/join-token.js";
 import type { Random } from "../../common/random.js";
 import type { Cluster } from "../../proto/gen/types.js";
@@ -11,7 +12,7 @@ import type { Outcomes, Store } from "../store/store.js";
 import type { StoreView } from "../store/view.js";
 import { followEvents } from "./events.js";
 import { keepsQuorum } from "./quorum.js";
-import type { Router } from "./route.js";
+import { type Router, unknownIfOutOfSequence } from "./route.js";
 import { type Request, requestContext, type Writer } from "./write.js";
 
 export interface ControlOptions {
@@ -36,7 +37,6 @@ export function controlApi(options: ControlOptions): ControlApi {
   ) =>
     router.onLeader<T>(
       caller,
-      true,
       async () => {
         await consensus.readBarrier(caller.signal);
         return answer(store.view);
@@ -49,16 +49,17 @@ export function controlApi(options: ControlOptions): ControlApi {
     request: Request<string>,
     after: (view: StoreView, id: string) => T | Refusal,
     there: (leader: LeaderLink, caller: Caller) => Promise<T | Refusal>,
+    settle?: (refusal: Refusal) => T | Refusal,
   ) =>
     router.onLeader<T>(
       caller,
-      false,
       async () => {
         // `after` may itself refuse: what was written can be gone again by the time it is read.
         const answer = await writer.write(request, after);
         return answer as T | Refusal;
       },
       there,
+      settle,
     );
 
   const calls: ControlCalls = {
@@ -71,6 +72,7 @@ export function controlApi(options: ControlOptions): ControlApi {
         (draft) => idOf(updateCluster(draft, request, secrets)),
         (view) => shownCluster(view),
         ({ control }, routed) => control.updateCluster(request, routed),
+        unknownIfOutOfSequence,
       );
     },
     listNodes: (request, caller) =>
@@ -85,6 +87,7 @@ export function controlApi(options: ControlOptions): ControlApi {
         (draft) => idOf(updateNode(draft, request, (raftId) => keepsQuorum(consensus, raftId))),
         (view, id) => view.node(id) ?? gone("node", id),
         ({ control }, routed) => control.updateNode(request, routed),
+        unknownIfOutOfSequence,
       ),
     removeNode: (request, caller) =>
       write(
@@ -92,6 +95,7 @@ export function controlApi(options: ControlOptions): ControlApi {
         (draft, nowMs) => removeNode(draft, request, requestContext(nowMs, random)) ?? request.id,
         () => ({}),
         ({ control }, routed) => control.removeNode(request, routed),
+        doneIfGone,
       ),
     listNetworks: (request, caller) =>
       read(
@@ -99,13 +103,20 @@ export function controlApi(options: ControlOptions): ControlApi {
         (view) => ({ networks: [...view.networks()] }),
         ({ control }, routed) => control.listNetworks(request, routed),
       ),
-    createNetwork: (request, caller) =>
-      write(
+    createNetwork: (request, caller) => {
+      // Chosen by the manager that is asked first, so that asking the next leader again makes one network.
+      const id = isSwarmId(caller.requestId) ? caller.requestId : newSwarmId(random);
+      return write(
         caller,
-        (draft, nowMs) => idOf(createNetwork(draft, request, requestContext(nowMs, random))),
-        (view, id) => view.network(id) ?? gone("network", id),
-        ({ control }, routed) => control.createNetwork(request, routed),
-      ),
+        (draft, nowMs) => {
+          if (draft.network(id)) return id;
+          const ctx = { ...requestContext(nowMs, random), newId: () => id };
+          return idOf(createNetwork(draft, request, ctx));
+        },
+        (view) => view.network(id) ?? gone("network", id),
+        ({ control }, routed) => control.createNetwork(request, { ...routed, requestId: id }),
+      );
+    },
     removeNetwork: (request, caller) =>
       write(
         caller,
@@ -113,6 +124,7 @@ export function controlApi(options: ControlOptions): ControlApi {
           removeNetwork(draft, request, requestContext(nowMs, random)) ?? request.id,
         () => ({}),
         ({ control }, routed) => control.removeNetwork(request, routed),
+        doneIfGone,
       ),
     listEndpoints: (request, caller) =>
       read(
@@ -145,6 +157,11 @@ function endpointsOf(view: StoreView, networkId: string, nodeId: string) {
 function leaderNodeId(consensus: Consensus<unknown>): string {
   const { members, leaderId } = consensus.status();
   return members.find(({ raftId }) => raftId === leaderId)?.nodeId ?? "";
+}
+
+/** A removal that may have been done, and finds nothing now, was done. */
+function doneIfGone(refusal: Refusal): Record<string, never> | Refusal {
+  return refusal.code === "not-found" ? {} : refusal;
 }
 
 function idOf(object: { readonly id: string } | Refusal): string | Refusal {

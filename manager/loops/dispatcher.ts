@@ -79,7 +79,6 @@ export class Dispatch {
     // Found first, so that a stream has one source; a leader lost in the middle ends it with an error.
     const source = await this.options.router.onLeader(
       caller,
-      true,
       async () => this.#local(request, caller),
       async (leader) => leader.control.probeNetwork(request, caller),
     );
@@ -101,7 +100,7 @@ export class Dispatch {
         return await run(request, caller);
       } catch (error) {
         const lost = error instanceof Fault && LOST.has(error.code);
-        throw lost ? new NotLeader(undefined) : error;
+        throw lost ? new NotLeader(undefined, error.code === "LEADERSHIP_LOST") : error;
       }
     };
   }

@@ -42,7 +42,6 @@ export function membershipApi(options: MembershipOptions): MembershipApi {
     join: (request, caller) =>
       router.onLeader(
         caller,
-        true,
         () => join(options, request, askerOf(request.nodeId, caller), caller.signal),
         ({ membership }, routed) =>
           membership.join({ ...request, nodeId: askerOf(request.nodeId, caller) }, routed),
@@ -50,7 +49,6 @@ export function membershipApi(options: MembershipOptions): MembershipApi {
     leave: (request, caller) =>
       router.onLeader(
         caller,
-        true,
         () => leave(options, askerOf(request.nodeId, caller), caller.signal),
         ({ membership }, routed) =>
           membership.leave({ nodeId: askerOf(request.nodeId, caller) }, routed),

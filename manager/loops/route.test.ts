@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { systemClock } from "../../common/clock.js";
-import { Fault, isRefusal } from "../../common/fault.js";
+import { Fault, isRefusal, refuse } from "../../common/fault.js";
 import { NotLeader } from "../../common/grpc/status.js";
 import { Topic } from "../../common/watch.js";
 import type { RaftStatus } from "../seams.js";
@@ -38,7 +38,7 @@ function statusOf(leaderId: number): RaftStatus {
 
 function callerOf(forwarded = false) {
   const { signal } = new AbortController();
-  return { peer: undefined, local: true, forwarded, remoteAddr: "", signal };
+  return { peer: undefined, local: true, forwarded, requestId: "", remoteAddr: "", signal };
 }
 
 const here = async () => "here";
@@ -54,44 +54,54 @@ const unreachable = (sent: boolean) => new Fault("RPC_UNREACHABLE", { addr: "b:1
 
 describe("a request", () => {
   test("is done here by the leader, and sent on by another", async () => {
-    expect(await world(SELF).router.onLeader(callerOf(), false, here, there)).toBe("here");
-    expect(await world(OTHER).router.onLeader(callerOf(), false, here, there)).toBe("at b:1");
+    expect(await world(SELF).router.onLeader(callerOf(), here, there)).toBe("here");
+    expect(await world(OTHER).router.onLeader(callerOf(), here, there)).toBe("at b:1");
   });
 
   test("waits for a leader, and is refused in Docker's words when none comes", async () => {
     const { router, elect } = world(0);
     setTimeout(() => elect(OTHER), 20);
-    expect(await router.onLeader(callerOf(), false, here, there)).toBe("at b:1");
-    const refused = await world(0).router.onLeader(callerOf(), false, here, there);
+    expect(await router.onLeader(callerOf(), here, there)).toBe("at b:1");
+    const refused = await world(0).router.onLeader(callerOf(), here, there);
     expect(isRefusal(refused) && refused.message).toBe(NO_LEADER);
   });
 
   test("that was sent on goes no further", async () => {
-    const sentOn = world(OTHER).router.onLeader(callerOf(true), false, here, there);
+    const sentOn = world(OTHER).router.onLeader(callerOf(true), here, there);
     await expect(sentOn).rejects.toBeInstanceOf(NotLeader);
   });
 
   const again = [
-    { name: "the other does not lead", fault: new NotLeader(undefined), repeatable: false },
-    { name: "it was never sent", fault: unreachable(false), repeatable: false },
-    {
-      name: "it may have been done, but may be done twice",
-      fault: unreachable(true),
-      repeatable: true,
-    },
+    { name: "the other does not lead", fault: new NotLeader(undefined) },
+    { name: "it was never sent", fault: unreachable(false) },
+    { name: "it may have been done", fault: unreachable(true) },
+    { name: "the lead was lost in the middle", fault: new NotLeader(undefined, true) },
   ];
-  for (const { name, fault, repeatable } of again) {
+  for (const { name, fault } of again) {
     test(`is sent again when ${name}`, async () => {
       const { router } = world(OTHER);
       const flaky = fails(fault, 1, "at last");
-      expect(await router.onLeader(callerOf(), repeatable, here, flaky)).toBe("at last");
+      expect(await router.onLeader(callerOf(), here, flaky)).toBe("at last");
     });
   }
 
-  test("that may have been done, and must not be done twice, says so", async () => {
+  test("that is refused the second time is settled only if the first may have been done", async () => {
+    const settled = async (fault: Error) => {
+      const flaky = fails(fault, 1, "");
+      const there = async () => {
+        await flaky();
+        return refuse("not-found", "gone");
+      };
+      return world(OTHER).router.onLeader(callerOf(), here, there, () => "was done");
+    };
+    expect(await settled(unreachable(true))).toBe("was done");
+    expect(isRefusal(await settled(unreachable(false)))).toBe(true);
+  });
+
+  test("that may have been done when time is up says so", async () => {
     const { router } = world(OTHER);
-    const flaky = fails(unreachable(true), 1, "twice");
-    const refused = await router.onLeader(callerOf(), false, here, flaky);
+    const broken = fails(unreachable(true), Number.POSITIVE_INFINITY, "");
+    const refused = await router.onLeader(callerOf(), here, broken);
     expect(isRefusal(refused) && refused.message).toContain("look whether the change was made");
   });
 
@@ -102,6 +112,6 @@ describe("a request", () => {
         signal.addEventListener("abort", () => reject(new Fault("RPC_CANCELLED")));
       });
     setTimeout(() => elect(SELF), 20);
-    expect(await router.onLeader(callerOf(), true, here, frozen)).toBe("here");
+    expect(await router.onLeader(callerOf(), here, frozen)).toBe("here");
   });
 });

@@ -2,10 +2,10 @@
 // nobody leads it waits a little, because an election takes about a second.
 
 import type { Clock } from "../../common/clock.js";
-import { Fault, type Refusal, refuse } from "../../common/fault.js";
+import { Fault, isRefusal, type Refusal, Refused, refuse } from "../../common/fault.js";
 import { NotLeader } from "../../common/grpc/status.js";
 import type { Caller, LeaderLink } from "../seams.js";
-import type { Leadership } from "./leadership.js";
+import type { Leader, Leadership } from "./leadership.js";
 
 export interface RouteOptions {
   readonly leadership: Leadership;
@@ -25,38 +25,51 @@ export class Router {
   constructor(private readonly options: RouteOptions) {}
 
   /**
-   * `repeatable`: doing it twice is as good as once, so that it may be sent again when a link broke and
-   * nobody knows whether it was done.
+   * Every request may be asked twice: reads, and writes because ids and versions make the second one do
+   * nothing. When the first may have been done, `settle` says what a refusal of the second means.
    */
   async onLeader<T>(
     caller: Caller,
-    repeatable: boolean,
     here: () => Promise<T | Refusal>,
     there: (leader: LeaderLink, caller: Caller) => Promise<T | Refusal>,
+    settle: (refusal: Refusal) => T | Refusal = (refusal) => refusal,
   ): Promise<T | Refusal> {
     const { leadership, clock, waitMs } = this.options;
     const giveUpMs = clock.monotonicMs() + waitMs;
+    let maybeDone = false;
     for (;;) {
       caller.signal.throwIfAborted();
       const leader = leadership.leader();
       try {
-        if (leader.kind === "self") return await here();
-        if (caller.forwarded) throw new NotLeader(leadership.leaderAddr());
-        if (leader.kind === "other") return await this.#sendOn(leader.addr, caller, there);
+        const answer = await this.#ask(leader, caller, here, there);
+        if (answer !== undefined) {
+          return maybeDone && isRefusal(answer.result) ? settle(answer.result) : answer.result;
+        }
       } catch (error) {
         // The manager that sent it here looks for the leader again.
-        if (caller.forwarded) throw lostLead(error) ? new NotLeader(undefined) : error;
-        const next = afterFailure(error, repeatable);
-        if (next !== "again") return next;
+        if (caller.forwarded) throw toForwarder(error);
+        maybeDone ||= mustAskAgain(error) === "maybe-done";
       }
       const leftMs = giveUpMs - clock.monotonicMs();
-      if (leftMs <= 0) return refuse("unavailable", NO_LEADER);
+      if (leftMs <= 0) return maybeDone ? OUTCOME_UNKNOWN : refuse("unavailable", NO_LEADER);
       // With a leader known but out of reach, nothing may change for a while: look again soon.
-      await leadership.changed(
-        Math.min(leftMs, leader.kind === "none" ? leftMs : RETRY_MS),
-        caller.signal,
-      );
+      const pauseMs = leader.kind === "none" ? leftMs : Math.min(leftMs, RETRY_MS);
+      await leadership.changed(pauseMs, caller.signal);
     }
+  }
+
+  /** undefined: there is no leader to ask. */
+  async #ask<T>(
+    leader: Leader,
+    caller: Caller,
+    here: () => Promise<T | Refusal>,
+    there: (leader: LeaderLink, caller: Caller) => Promise<T | Refusal>,
+  ): Promise<{ readonly result: T | Refusal } | undefined> {
+    const { leadership } = this.options;
+    if (leader.kind === "self") return { result: await here() };
+    if (caller.forwarded) throw new NotLeader(leadership.leaderAddr());
+    if (leader.kind === "none") return undefined;
+    return { result: await this.#sendOn(leader.addr, caller, there) };
   }
 
   /** A leader that is cut off answers nothing: when another one is known, nobody waits for it any more. */
@@ -89,30 +102,37 @@ export class Router {
   }
 }
 
-function lostLead(error: unknown): boolean {
-  return error instanceof Fault && ["NOT_LEADER", "LEADERSHIP_LOST"].includes(error.code);
+function toForwarder(error: unknown): unknown {
+  if (!(error instanceof Fault)) return error;
+  if (error.code === "NOT_LEADER") return new NotLeader(undefined);
+  return error.code === "LEADERSHIP_LOST" ? new NotLeader(undefined, true) : error;
 }
 
-function afterFailure(error: unknown, repeatable: boolean): "again" | Refusal {
-  if (error instanceof NotLeader) return "again";
+/** What is known after a failure that another leader may cure; others are thrown on. */
+function mustAskAgain(error: unknown): "not-done" | "maybe-done" {
+  if (error instanceof NotLeader) return error.maybeDone ? "maybe-done" : "not-done";
   if (!(error instanceof Fault)) throw error;
   switch (error.code) {
     case "NOT_LEADER":
     case "BUSY":
     case "TRANSFER_FAILED":
-      return "again";
+      return "not-done";
     case "RPC_UNREACHABLE":
-      if (repeatable || error.data["sent"] === false) return "again";
-      return OUTCOME_UNKNOWN;
+      return error.data["sent"] === false ? "not-done" : "maybe-done";
     case "LEADERSHIP_LOST":
     case "RPC_CANCELLED":
     case "RPC_DEADLINE":
-      return repeatable ? "again" : OUTCOME_UNKNOWN;
+      return "maybe-done";
     case "STOPPED":
-      return refuse("unavailable", "this manager is stopping; try again on another");
+      throw new Refused(refuse("unavailable", "this manager is stopping; try again on another"));
     default:
       throw error;
   }
+}
+
+/** For changes that name the version they start from: refused the second time, done or not. */
+export function unknownIfOutOfSequence(refusal: Refusal): Refusal {
+  return refusal.code === "failed-precondition" ? OUTCOME_UNKNOWN : refusal;
 }
 
 const OUTCOME_UNKNOWN = refuse(

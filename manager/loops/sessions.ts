@@ -111,7 +111,9 @@ export class Sessions {
       const told = this.#tell(session, send, ended.signal);
       await Promise.race([told, heard, aborted(ended.signal)]);
     } catch (error) {
-      throw ended.signal.aborted ? ended.signal.reason : error;
+      if (ended.signal.aborted) throw ended.signal.reason;
+      const lost = error instanceof Fault && ["NOT_LEADER", "LEADERSHIP_LOST"].includes(error.code);
+      throw lost ? this.#notLeading() : error;
     } finally {
       end(new Fault("SESSION_ENDED"));
       term.removeEventListener("abort", onTerm);

@@ -107,7 +107,6 @@ describe("the writer", () => {
 
   const failures = [
     { code: "DISK_FULL", want: "resource-exhausted", says: "disk is full" },
-    { code: "LEADERSHIP_LOST", want: "unavailable", says: "lost the leadership" },
     { code: "BUSY", want: "unavailable", says: "busy" },
   ];
   for (const { code, want, says } of failures) {

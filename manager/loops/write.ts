@@ -52,7 +52,8 @@ export class Writer {
 
   /**
    * Runs `request` in the next batch; `after` makes the answer from the applied store (a draft's objects
-   * have no version yet). Throws Fault NOT_LEADER when nothing was done and another manager leads.
+   * have no version yet). Throws Fault NOT_LEADER when nothing was done and another manager leads, and
+   * LEADERSHIP_LOST when the lead was lost in the middle: nobody knows yet whether it was done.
    */
   write<T, Answer = T>(
     request: Request<T>,
@@ -171,11 +172,6 @@ function refusalOf(error: unknown): Refusal | undefined {
       return refuse(
         "resource-exhausted",
         "the manager's disk is full; free some space on it and try again: nothing was changed",
-      );
-    case "LEADERSHIP_LOST":
-      return refuse(
-        "unavailable",
-        "this manager lost the leadership before the change was agreed on; look whether it was made, and try again",
       );
     case "BUSY":
       return refuse("unavailable", "the manager is busy; try again");

@@ -133,7 +133,7 @@ describe("three managers", () => {
     });
   });
 
-  test("the leader frozen, its connections open: reads go on by another", async () => {
+  test("the leader frozen, its connections open: reads and writes go on by another", async () => {
     const { leader, followers } = await leaderAndFollowers(managers);
     const [follower] = followers;
     if (!follower) throw new Error("none");
@@ -141,8 +141,11 @@ describe("three managers", () => {
     leader.signal("SIGSTOP");
     try {
       const beganMs = Date.now();
+      const made = follower.createNetwork("while-it-is-frozen");
       const { networks } = await follower.must(follower.control, follower.control.listNetworks, {});
       expect(networks.length).toBeGreaterThan(1);
+      const network = await made;
+      expect(isRefusal(network) ? network.message : "made").toBe("made");
       expect(Date.now() - beganMs).toBeLessThan(4_000);
     } finally {
       leader.signal("SIGCONT");
