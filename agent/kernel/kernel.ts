@@ -56,7 +56,7 @@ export class LinuxKernel implements Kernel {
     const places = this.#places;
     const { vnis, sandboxes } = places.list();
     const found = vnis.map((vni) => ({ vni, place: places.network(vni) }));
-    places.drain();
+    if (places.drain()) this.#changed.publish();
     const underlay = lookAtNamespace(places.underlay.socket);
     const networks = new Map<number, NetworkHave>();
     for (const { vni, place } of found) {

@@ -55,7 +55,7 @@ export class Applier {
   /** Counts calls of `set`. */
   #generation = 0;
   #found = NOTHING_FOUND;
-  /** Between a step and the dump after it: the kernel's events are then news of our own doing. */
+  /** From a step to the beginning of the dump after it: events are then news of our own doing, or seen by it. */
   #acting = false;
 
   constructor(
@@ -139,8 +139,10 @@ export class Applier {
     for (let round = 0; round < ROUNDS_MAX; round++) {
       const want = this.#want ?? first;
       const generation = this.#generation;
+      this.#acting = true;
+      const looking = this.kernel.dump(sandboxesOf(want));
       this.#acting = false;
-      const have = await this.kernel.dump(sandboxesOf(want));
+      const have = await looking;
       this.#clear(KERNEL);
       const planned = plan(want, have);
       const done = await this.#perform(planned.steps, signal);

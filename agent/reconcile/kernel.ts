@@ -9,7 +9,8 @@ import type { SandboxRef } from "./want.js";
 export interface Kernel {
   /**
    * All that is ours, and the inside of each sandbox named (one that cannot be entered is left out).
-   * Events that came before the dump are forgotten: it has seen what they were about.
+   * Followers hear of events that came before it during the call, before it first waits: who asked may
+   * then ignore them, for the dump has seen what they were about.
    */
   dump(insides: readonly SandboxRef[]): Promise<HostHave>;
   /**

@@ -53,6 +53,7 @@ export function plan(want: HostWant, have: HostHave): Plan {
   }
   for (const network of want.networks) {
     const steps = planNetwork(network, have, problems);
+    before.push(...steps.before);
     make.push(...steps.make);
     after.unshift(...steps.after);
   }
@@ -74,14 +75,14 @@ function planNetwork(
   want: NetworkWant,
   host: HostHave,
   problems: Map<string, string>,
-): { readonly make: Step[]; readonly after: Step[] } {
+): { readonly before: Step[]; readonly make: Step[]; readonly after: Step[] } {
   const { networkId, vni } = want;
   const found = host.networks.get(vni) ?? { vni, ...NO_NETWORK };
   const mtuBytes = mtuOf(want, host.underlay) ?? found.links.get(BRIDGE)?.mtuBytes;
   if (mtuBytes === undefined) {
     const vtep = formatIp(want.vtep);
     problems.set(networkId, `The data path address ${vtep} is on no interface of this machine.`);
-    return { make: [], after: [] };
+    return { before: [], make: [], after: [] };
   }
   const make: Step[] = [];
   const bridge = found.links.get(BRIDGE);
@@ -107,10 +108,16 @@ function planNetwork(
   for (const part of inParts(rowsToPut(rows, have))) {
     make.push({ kind: "put-rows", networkId, vni, rows: part });
   }
+  const before: Step[] = [];
   for (const endpoint of want.locals) {
     const inside = insideOf(endpoint, host, problems);
     if (inside === undefined || stands(endpoint, want, have, inside, mtuBytes)) continue;
-    const fresh = !have.links.has(portName(endpoint.endpointId));
+    const port = portName(endpoint.endpointId);
+    const there = have.links.has(port);
+    // A pair that leads elsewhere or has another's name is in the way of others: it goes first.
+    const astray = there && !isInPlace(endpoint, inside);
+    if (astray) before.push({ kind: "remove-endpoint", vni, port });
+    const fresh = !there || astray;
     const routes = farSubnets(endpoint, want);
     make.push({ kind: "make-endpoint", networkId, vni, endpoint, mtuBytes, routes, fresh });
   }
@@ -125,7 +132,7 @@ function planNetwork(
     vni,
     rows: part,
   }));
-  return { make, after };
+  return { before, make, after };
 }
 
 /** What will be there of the tables once the devices are as wanted: a remade device starts empty. */
@@ -186,6 +193,11 @@ function insideOf(
   return undefined;
 }
 
+function isInPlace(endpoint: LocalEndpoint, inside: NamespaceHave): boolean {
+  const link = linkWith(inside, aliasOf(endpoint.endpointId));
+  return link?.name === endpoint.interfaceName && link.mac === endpoint.mac;
+}
+
 function stands(
   endpoint: LocalEndpoint,
   want: NetworkWant,
@@ -199,8 +211,7 @@ function stands(
   if (port === undefined || link === undefined) return false;
   if (!isPortOf(port, have.links.get(BRIDGE), mtuBytes, ENDPOINT_PORT)) return false;
   if (have.bridgeFdb.get(endpoint.mac) !== name) return false;
-  if (!link.up || link.mac !== endpoint.mac || link.mtuBytes !== mtuBytes) return false;
-  if (link.name !== endpoint.interfaceName) return false;
+  if (!isInPlace(endpoint, inside) || !link.up || link.mtuBytes !== mtuBytes) return false;
   const addresses = new Set<string>();
   for (const { ifindex, prefix } of inside.addresses)
     if (ifindex === link.ifindex) addresses.add(prefix);

@@ -1,0 +1,151 @@
+import { afterEach, expect, test } from "vitest";
+import { type Ip, type Prefix, parseIp, parsePrefix } from "../../common/address.js";
+import { systemClock } from "../../common/clock.js";
+import { parseMac, parseVni } from "../../common/ids.js";
+import { silentLogger } from "../../common/log.js";
+import { FakeKernel } from "../../test/fakes/kernel.js";
+import {
+  EMPTY_WANT,
+  type HostWant,
+  type LocalEndpoint,
+  type NetworkWant,
+} from "../reconcile/want.js";
+import { Applier } from "./apply.js";
+
+const ip = (text: string) => parseIp(text) as Ip;
+const ID = "aaaaaaaaaaaaaaaa";
+function want(remotes: readonly number[] = [10]): HostWant {
+  const locals: LocalEndpoint[] = [
+    {
+      endpointId: "e1",
+      mac: parseMac("02:42:0a:00:01:02") as LocalEndpoint["mac"],
+      prefixes: [parsePrefix("10.0.1.2/24") as Prefix],
+      interfaceName: "eth0",
+      sandbox: { kind: "own", id: ID },
+      version: 1,
+    },
+  ];
+  const network: NetworkWant = {
+    networkId: "n1",
+    name: "overnet",
+    vni: parseVni(4097) as NetworkWant["vni"],
+    mtuBytes: 0,
+    vtep: ip("192.0.2.1"),
+    port: 4789,
+    subnets: [parsePrefix("10.0.1.0/24") as Prefix],
+    locals,
+    remotes: remotes.map((n) => ({
+      endpointId: `r${n}`,
+      mac: parseMac(`02:42:0a:00:01:${n}`) as LocalEndpoint["mac"],
+      ips: [ip(`10.0.1.${n}`)],
+      vtep: ip("192.0.2.2"),
+      version: n,
+    })),
+    floodTo: [ip("192.0.2.2")],
+  };
+  return { sandboxes: [{ id: ID }], networks: [network] };
+}
+
+let applier: Applier;
+function start(kernel: FakeKernel, resyncMs = 60_000): Applier {
+  applier = new Applier(
+    kernel,
+    systemClock,
+    { retryMinMs: 1, retryMaxMs: 4, resyncMs },
+    silentLogger(),
+  );
+  return applier;
+}
+const soon = () => AbortSignal.timeout(5_000);
+afterEach(() => applier.close());
+
+test("nothing is done before somebody said what is wanted", async () => {
+  const kernel = new FakeKernel("192.0.2.1/24");
+  start(kernel).look();
+  await systemClock.sleep(5, soon());
+  expect(kernel.dumps).toBe(0);
+});
+
+test("ready waits for an endpoint that is not wanted yet, and for every row of its network", async () => {
+  const kernel = new FakeKernel("192.0.2.1/24");
+  start(kernel);
+  const ready = applier.ready("e1", soon());
+  applier.set(want([10, 11]));
+  await ready;
+  expect(kernel.networks.get(4097)?.fdb.size).toBe(2);
+  expect(kernel.insides.get("sb-aaaaaaaaaaaa")?.links.map(({ name }) => name)).toEqual(["eth0"]);
+});
+
+test("ready covers what was set before it was asked", async () => {
+  const kernel = new FakeKernel("192.0.2.1/24");
+  start(kernel).set(want([10]));
+  await applier.settled(soon());
+  applier.set(want([10, 11]));
+  await applier.ready("e1", soon());
+  expect(kernel.networks.get(4097)?.fdb.size).toBe(2);
+});
+
+test("a step that keeps failing is told in its own words; when it works again the problem is over", async () => {
+  const kernel = new FakeKernel("192.0.2.1/24");
+  kernel.refuse = (step) => (step.kind === "make-vxlan" ? "VNI 4097 is taken." : undefined);
+  start(kernel).set(want());
+  await expect(applier.ready("e1", soon())).rejects.toThrow(/^VNI 4097 is taken\.$/);
+  expect(applier.problems().get("n1")).toBe("VNI 4097 is taken.");
+  expect(kernel.performed.some(({ kind }) => kind === "make-endpoint")).toBe(false);
+  kernel.refuse = () => undefined;
+  for (;;) {
+    if (applier.problems().size === 0) break;
+    await systemClock.sleep(1, soon());
+  }
+  await applier.ready("e1", soon());
+});
+
+test("a fresh endpoint that fails is taken back; the sandbox that others may use stays", async () => {
+  const kernel = new FakeKernel("192.0.2.1/24");
+  kernel.refuse = (step) => (step.kind === "make-endpoint" ? "no" : undefined);
+  start(kernel).set(want());
+  await applier.settled(soon());
+  expect(kernel.performed.at(-1)?.kind).toBe("remove-endpoint");
+  expect(kernel.insides.has("sb-aaaaaaaaaaaa")).toBe(true);
+});
+
+test("what somebody breaks is mended when the kernel says so, and at the next look if it does not", async () => {
+  const kernel = new FakeKernel("192.0.2.1/24");
+  start(kernel, 20).set(want());
+  await applier.settled(soon());
+  for (const tell of [() => kernel.meddled(), () => undefined]) {
+    const network = kernel.networks.get(4097);
+    if (network) kernel.removeLink(network, "vxlan0");
+    tell();
+    for (;;) {
+      if (kernel.networks.get(4097)?.fdb.size === 1) break;
+      await systemClock.sleep(1, soon());
+    }
+  }
+});
+
+test("our own steps are no reason to look again", async () => {
+  const kernel = new FakeKernel("192.0.2.1/24");
+  start(kernel).set(want());
+  await applier.settled(soon());
+  await systemClock.sleep(20, soon());
+  expect(kernel.dumps).toBe(2);
+});
+
+test("with nothing wanted nothing is left", async () => {
+  const kernel = new FakeKernel("192.0.2.1/24");
+  start(kernel).set(want());
+  await applier.settled(soon());
+  applier.set(EMPTY_WANT);
+  await applier.settled(soon());
+  expect([...kernel.networks.keys(), ...kernel.insides.keys()]).toEqual(["host"]);
+});
+
+test("who waits when it closes is told", async () => {
+  const kernel = new FakeKernel("192.0.2.1/24");
+  start(kernel);
+  const ready = applier.ready("never", soon());
+  const told = expect(ready).rejects.toThrow("APPLIER_CLOSED");
+  await applier.close();
+  await told;
+});
