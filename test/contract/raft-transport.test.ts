@@ -1,0 +1,128 @@
+// What every RaftTransport does, the one in memory and the one over gRPC.
+import { credentials, Server, ServerCredentials } from "@grpc/grpc-js";
+import { afterEach, describe, expect, test } from "vitest";
+import { systemClock } from "../../common/clock.js";
+import { silentLogger } from "../../common/log.js";
+import { createRaftTransport, raftStepHandler } from "../../manager/grpc/raft-transport.js";
+import { makeMessage } from "../../manager/raft/message.js";
+import type { RaftTransport } from "../../manager/seams.js";
+import {
+  EntryKind,
+  MessageKind,
+  RaftClient,
+  type RaftMember,
+  RaftMessage,
+  RaftService,
+} from "../../proto/gen/raft.js";
+import { member } from "../fakes/raft-cluster.js";
+import { RaftNetwork } from "../fakes/raft-network.js";
+
+interface Pair {
+  readonly ends: readonly [RaftTransport, RaftTransport];
+  readonly members: readonly [RaftMember, RaftMember];
+  close(): Promise<void>;
+}
+
+async function memory(): Promise<Pair> {
+  const network = new RaftNetwork();
+  const members = [member(1), member(2)] as const;
+  return {
+    ends: [network.attach(1), network.attach(2)],
+    members,
+    close: async () => {},
+  };
+}
+
+async function grpc(): Promise<Pair> {
+  const [one, two] = [await grpcEnd(1), await grpcEnd(2)];
+  return {
+    ends: [one.transport, two.transport],
+    members: [one.member, two.member],
+    close: async () => {
+      for (const end of [one, two]) await end.close();
+    },
+  };
+}
+
+async function grpcEnd(raftId: number) {
+  const transport = createRaftTransport({
+    clusterId: "cluster",
+    selfRaftId: raftId,
+    connect: ({ addr }) => new RaftClient(addr, credentials.createInsecure()),
+    clock: systemClock,
+    timing: { retryMinMs: 10 },
+    log: silentLogger(),
+  });
+  const server = new Server();
+  const step = raftStepHandler({
+    clusterId: "cluster",
+    deliver: (message) => transport.deliver(message),
+    authorize: () => true,
+  });
+  server.addService(RaftService, { step, join: () => {}, leave: () => {} });
+  const port = await new Promise<number>((resolve, reject) =>
+    server.bindAsync("127.0.0.1:0", ServerCredentials.createInsecure(), (error, at) =>
+      error === null ? resolve(at) : reject(error),
+    ),
+  );
+  return {
+    transport,
+    member: { ...member(raftId), addr: `127.0.0.1:${port}` },
+    async close() {
+      await transport.close();
+      server.forceShutdown();
+    },
+  };
+}
+
+const append = (to: number, index: number): RaftMessage =>
+  makeMessage(MessageKind.APPEND, 3 - to, to, 7, {
+    index,
+    entries: [
+      { term: 7, index: index + 1, kind: EntryKind.NORMAL, data: Buffer.alloc(2 ** 16, index) },
+    ],
+  });
+
+function arriving(end: RaftTransport, count: number): Promise<RaftMessage[]> {
+  const messages: RaftMessage[] = [];
+  return new Promise((resolve) => {
+    end.received.subscribe((message) => {
+      if (messages.push(message) === count) resolve(messages);
+    });
+  });
+}
+
+for (const [name, make] of Object.entries({ memory, grpc })) {
+  describe(`a raft transport (${name})`, () => {
+    let pair: Pair;
+    afterEach(() => pair.close());
+
+    test("carries messages whole and in order, both ways", async () => {
+      pair = await make();
+      const [one, two] = pair.ends;
+      for (const end of pair.ends) end.setMembers(pair.members);
+      const [atOne, atTwo] = [arriving(one, 20), arriving(two, 20)];
+      for (let i = 0; i < 20; i++) {
+        one.send(append(2, i));
+        two.send(append(1, i));
+      }
+      const plain = (message: RaftMessage) =>
+        Buffer.from(RaftMessage.encode({ ...message, clusterId: "" }).finish()).toString("base64");
+      const sent = (to: number) => Array.from({ length: 20 }, (_, i) => plain(append(to, i)));
+      expect((await atOne).map(plain)).toEqual(sent(1));
+      expect((await atTwo).map(plain)).toEqual(sent(2));
+    });
+
+    test("drops what is for no member, and carries it once there is one", async () => {
+      pair = await make();
+      const [one, two] = pair.ends;
+      one.send(append(2, 1));
+      one.setMembers(pair.members.slice(0, 1));
+      one.send(append(2, 2));
+      one.setMembers(pair.members);
+      const got = arriving(two, 1);
+      one.send(append(2, 3));
+      expect((await got).map(({ index }) => index)).toEqual([3]);
+    });
+  });
+}
