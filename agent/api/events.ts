@@ -1,5 +1,4 @@
 // /events: what happened on this node, and on a manager in the swarm; as it happens, or of a window of time.
-import type { SwarmEvent } from "../../proto/gen/control.js";
 import type { NodeEvent } from "../seams.js";
 import { type Answer, stream } from "./answer.js";
 import { type Call, queryText } from "./call.js";
@@ -172,17 +171,4 @@ function matchesObject(filters: Filters, type: string, event: NodeEvent): boolea
       (have) => have !== undefined && (have === each || (each !== "" && have.startsWith(each))),
     ),
   );
-}
-
-/** A change of the swarm, as its manager tells it → the event that this node shows. */
-export function nodeEventOf(event: SwarmEvent): NodeEvent | undefined {
-  if (event.kind !== "network" && event.kind !== "node") return undefined;
-  return {
-    type: event.kind,
-    action: event.action,
-    id: event.id,
-    attributes: { ...event.attributes, name: event.name },
-    scope: "swarm",
-    timeNs: BigInt(event.timeMs) * NS_PER_MS,
-  };
 }

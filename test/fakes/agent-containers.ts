@@ -100,6 +100,7 @@ export class FakeContainers implements Containers {
       const attached = this.node.giveEndpoint(wish.network, container.spec.name, container.id);
       if (isRefusal(attached)) {
         for (const each of given) this.node.takeEndpoint(each.endpoint.id);
+        if (container.spec.autoRemove) await this.remove(container.id, true);
         return refuse(
           attached.code,
           `Could not attach to network ${wish.network}: ${rpcWords(attached)}`,

@@ -75,6 +75,7 @@ export class FakeSwarm {
   outage: Refusal | undefined;
   #version = 10;
   #secrets = 0;
+  #subnets = 0;
 
   constructor(
     readonly nowMs: () => number,
@@ -190,7 +191,8 @@ export class FakeSwarm {
   addNetwork(spec: Partial<NetworkSpec> & { readonly name: string }): Network {
     const number = this.networks.length;
     const asked = spec.ipam ?? [];
-    const chosen = { subnet: `10.0.${number}.0/24`, gateway: "", ipRange: "", auxAddresses: {} };
+    const next = asked.length > 0 ? this.#subnets : this.#subnets++;
+    const chosen = { subnet: `10.0.${next}.0/24`, gateway: "", ipRange: "", auxAddresses: {} };
     const subnets = (asked.length > 0 ? asked : [chosen]).map(({ subnet, gateway, ipRange }) => ({
       cidr: subnet,
       gateway: gateway || subnet.replace(/[^.:]*\/.*$/, "1"),
@@ -363,7 +365,7 @@ export class FakeSwarm {
   #removeNetwork(id: string): object | Refusal {
     const user = this.endpoints.find((each) => each.networkId === id);
     if (user) {
-      return refuse("failed-precondition", `network ${id} is in use by task ${user.id}`);
+      return refuse("failed-precondition", `network ${id} is in use by task ${this.newId()}`);
     }
     const i = this.networks.findIndex((network) => network.id === id);
     if (i < 0) return refuse("not-found", `network ${id} not found`);
