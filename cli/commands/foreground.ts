@@ -5,6 +5,7 @@ import { number, parseJson, text } from "../json.js";
 import { parseDetachKeys } from "../stream/detach-keys.js";
 import { Session } from "../stream/session.js";
 import { proxySignals } from "../stream/signals.js";
+import { INTERRUPTED_EXIT } from "../term/interrupt.js";
 
 export interface ForegroundOptions {
   readonly id: string;
@@ -27,6 +28,7 @@ export async function foreground(cli: Cli, options: ForegroundOptions): Promise<
     throw new Failure("the input device is not a TTY");
   }
   const gaveUp = new AbortController();
+  let insisted = false;
   const socket = await cli.api.hijack(`${path}/attach`, {
     query: {
       ...(options.logs === true ? { logs: 1 } : {}),
@@ -54,6 +56,7 @@ export async function foreground(cli: Cli, options: ForegroundOptions): Promise<
     options.sigProxy && !options.tty
       ? proxySignals(cli, options.id, {
           giveUp: () => {
+            insisted = true;
             socket.destroy();
             gaveUp.abort();
           },
@@ -66,6 +69,9 @@ export async function foreground(cli: Cli, options: ForegroundOptions): Promise<
       return 0;
     }
     return await waiting;
+  } catch (error) {
+    if (insisted) return INTERRUPTED_EXIT;
+    throw error;
   } finally {
     forget();
     socket.destroy();

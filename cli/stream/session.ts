@@ -1,6 +1,7 @@
 // A person's terminal (or pipe) joined to a process's streams, until one of them ends.
 import type { Duplex, Readable } from "node:stream";
-import type { Cli } from "../cli.js";
+import { messageOf } from "../../common/fault.js";
+import { type Cli, Failure } from "../cli.js";
 import { DetachWatch } from "./detach-keys.js";
 import { FrameReader } from "./frames.js";
 
@@ -89,7 +90,7 @@ export async function copyOut(cli: Cli, stream: Readable, tty: boolean): Promise
       }
     }
   } catch (error) {
-    // A socket that we closed ourselves ends the copy; nothing else may.
-    if (!(error instanceof Error) || !/premature close|aborted/i.test(error.message)) throw error;
+    // Whoever closed the stream himself does not look at this.
+    throw new Failure(`The Skein agent closed the connection: ${messageOf(error)}`);
   }
 }

@@ -1,6 +1,6 @@
 // What Ctrl-C does to a wait: it ends the wait, and the program with the exit code that shells
 // give to an interrupted command.
-import type { Cli } from "../cli.js";
+import { type Cli, Failure } from "../cli.js";
 
 /** 128 + SIGINT. */
 export const INTERRUPTED_EXIT = 130;
@@ -16,7 +16,13 @@ export async function interruptible<T>(
     cli.onSignal("SIGTERM", () => stop.abort()),
   ];
   try {
-    return await body(stop.signal);
+    const result = await body(stop.signal);
+    stop.signal.throwIfAborted();
+    return result;
+  } catch (error) {
+    // How an interrupted wait broke off is nobody's concern.
+    if (stop.signal.aborted) throw new Failure("", INTERRUPTED_EXIT);
+    throw error;
   } finally {
     for (const one of forget) one();
   }

@@ -4,6 +4,7 @@ import http from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Duplex } from "node:stream";
+import type { Json } from "../json.js";
 
 export interface Exchange {
   readonly method: string;
@@ -16,7 +17,7 @@ export interface Exchange {
 export interface Heard {
   readonly method: string;
   readonly path: string;
-  readonly body: unknown;
+  readonly body: Json;
 }
 
 /** Answers itself when it returns true. */
@@ -31,6 +32,7 @@ export interface FakeAgentOptions {
 
 export class FakeAgent {
   readonly heard: Heard[] = [];
+  private readonly upgraded: Duplex[] = [];
   private constructor(
     private readonly server: http.Server,
     private readonly folder: string,
@@ -58,6 +60,7 @@ export class FakeAgent {
       const body = request.headers["content-length"] === undefined ? {} : await hear(request);
       const heard = { method: "POST", path: plainPath(request.url ?? ""), body };
       agent.heard.push(heard);
+      agent.upgraded.push(socket);
       socket.write("HTTP/1.1 101 UPGRADED\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n");
       options.upgrade?.(heard, socket);
     });
@@ -66,6 +69,7 @@ export class FakeAgent {
   }
 
   async stop(): Promise<void> {
+    for (const socket of this.upgraded) socket.destroy();
     this.server.closeAllConnections();
     await new Promise((resolve) => this.server.close(resolve));
     await rm(this.folder, { recursive: true, force: true });
@@ -101,7 +105,7 @@ async function hear(request: http.IncomingMessage): Promise<Heard> {
   const chunks: Buffer[] = [];
   for await (const chunk of request) chunks.push(Buffer.from(chunk));
   const text = Buffer.concat(chunks).toString("utf8");
-  let body: unknown;
+  let body: Json;
   try {
     body = text === "" ? null : JSON.parse(text);
   } catch {
