@@ -113,6 +113,19 @@ for (const [name, make] of Object.entries({ memory, grpc })) {
       expect((await atTwo).map(plain)).toEqual(sent(2));
     });
 
+    test("what was sent to a member before it was removed still arrives", async () => {
+      pair = await make();
+      const [one, two] = pair.ends;
+      one.setMembers(pair.members);
+      const first = arriving(two, 1);
+      one.send(append(2, 1));
+      await first;
+      const last = arriving(two, 3);
+      for (let i = 2; i < 5; i++) one.send(append(2, i));
+      one.setMembers(pair.members.slice(0, 1));
+      expect((await last).map(({ index }) => index)).toEqual([2, 3, 4]);
+    });
+
     test("drops what is for no member, and carries it once there is one", async () => {
       pair = await make();
       const [one, two] = pair.ends;
