@@ -2,7 +2,7 @@
 
 import type { ServiceError } from "@grpc/grpc-js";
 import type { Clock } from "../../common/clock.js";
-import { Fault, isRefusal, type Refusal } from "../../common/fault.js";
+import { Fault, isRefusal, messageOf, type Refusal } from "../../common/fault.js";
 import { callUnary, type UnaryMethod } from "../../common/grpc/call.js";
 import { managerChannelCredentials, managerChannelOptions } from "../../common/grpc/channel.js";
 import { redirectOf } from "../../common/grpc/status.js";
@@ -93,7 +93,7 @@ export class GrpcManagerLink implements ManagerLink {
         cause = outcome.cause;
       }
       if (clock.monotonicMs() + timing.retryMinMs >= endMs) {
-        throw new Fault("NO_MANAGER", { tried: this.#order().join(" ") }, cause);
+        throw noManager(this.#order(), cause);
       }
       await clock.sleep(timing.retryMinMs, signal);
     }
@@ -154,6 +154,15 @@ export class GrpcManagerLink implements ManagerLink {
   #closeRetired(): void {
     for (const client of this.#retired.splice(0)) client.close();
   }
+}
+
+/** People see its message, when they ask for something that needs a manager. */
+function noManager(tried: readonly string[], cause: unknown): Fault {
+  const fault = new Fault("NO_MANAGER", { tried: tried.join(" ") }, cause);
+  const detail = cause instanceof Fault ? cause.data["why"] : undefined;
+  const why = typeof detail === "string" ? detail : messageOf(cause ?? "none is known");
+  fault.message = `No manager of the swarm answers (tried ${tried.join(", ") || "none"}): ${why}`;
+  return fault;
 }
 
 type Outcome<Response> =

@@ -131,6 +131,16 @@ export class Member {
     return this.#identity.renew(this.#stop.signal);
   }
 
+  /** When the swarm has demoted this node already: resolves once it is a worker here too, or after `ms`. */
+  async demotedWithin(ms: number): Promise<void> {
+    const { clock, timing } = this.deps;
+    const endMs = clock.monotonicMs() + ms;
+    while (this.#wanted === "worker" && this.current.role === "manager") {
+      if (clock.monotonicMs() > endMs || this.#stop.signal.aborted) return;
+      await clock.sleep(timing.retryMinMs / 2, this.#stop.signal).catch(() => {});
+    }
+  }
+
   /** Resolves when a session is open, or after `ms`. */
   async openWithin(ms: number): Promise<void> {
     const late = AbortSignal.any([this.#stop.signal, AbortSignal.timeout(ms)]);

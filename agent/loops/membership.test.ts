@@ -115,7 +115,14 @@ function world() {
       };
       const held = { current: { revision: 0, endpoints: [] } };
       const nothing = async () => {};
-      const rest = { held, start: () => {}, close: nothing, quiesce: nothing, openWithin: nothing };
+      const rest = {
+        held,
+        start: () => {},
+        close: nothing,
+        quiesce: nothing,
+        openWithin: nothing,
+        demotedWithin: nothing,
+      };
       return { ...member, ...rest } as unknown as Member;
     },
     onMember: async (member) => void state.members.push(member?.record.nodeId ?? "none"),

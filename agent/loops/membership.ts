@@ -263,6 +263,8 @@ export class MembershipLoop implements Membership {
   async #leave(force: boolean): Promise<Refusal | undefined> {
     const member = this.#member;
     if (member === undefined) return words.notInSwarm();
+    // A person who demoted the node and then has it leave should not have to wait in between.
+    if (!force) await member.demotedWithin(this.deps.timing.dialMs);
     const isManager = member.record.role === "manager";
     if (isManager && !force) return this.#needsForce(member);
     await this.#sayGoodbye(member, isManager);

@@ -122,7 +122,7 @@ test("with no session a detach fails at once, for whoever asked to ask again", a
     ...member,
     session: { kind: "connecting", problem: "" },
   } as unknown as Member);
-  await expect(places.detach("e")).rejects.toThrow(/NO_MANAGER/);
+  await expect(places.detach("e")).rejects.toThrow(/NO_SESSION/);
   expect(state.detached).toEqual([]);
 });
 

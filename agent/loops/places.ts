@@ -181,7 +181,7 @@ export class Places implements Placing, Endpoints {
     if (member === undefined) return undefined;
     this.#askedMs.delete(endpointId);
     // Whoever asks has it written down and asks again: no use in looking for managers that are gone.
-    if (member.session.kind !== "open") throw new Fault("NO_MANAGER", { endpoint: endpointId });
+    if (member.session.kind !== "open") throw new Fault("NO_SESSION", { endpoint: endpointId });
     const refusal = await member.link.detach(endpointId);
     if (refusal === undefined) member.held.removeOwn(endpointId);
     return refusal;
