@@ -35,7 +35,8 @@ export function eachAttribute(
 
 /** NLA_ALIGN and NLMSG_ALIGN are the same: 4. */
 export function align(length: number): number {
-  return (length + 3) & ~3;
+  // Not with bit operators: those are of 31 bits, and a length from the wire may have 32.
+  return length + 3 - ((length + 3) % 4);
 }
 
 export function readU8(bytes: Buffer, from: number, to: number): number {

@@ -1,7 +1,7 @@
 // The kernel side of an agent on real kernels: two or three hosts, each programmed only by its own
 // process, and nothing else in between.
 import { execFileSync, spawn } from "node:child_process";
-import { existsSync, readdirSync, statfsSync } from "node:fs";
+import { existsSync, readdirSync, rmSync, statfsSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type {
   HostWant,
@@ -12,7 +12,7 @@ import type {
 import { EMPTY_WANT } from "../../agent/reconcile/want.js";
 import { type Ip, type Prefix, parseIp, parsePrefix } from "../../common/address.js";
 import { type Mac, parseMac, parseVni, type Vni } from "../../common/ids.js";
-import { type Host, inside, ip, Lab } from "./kernel-lab.js";
+import { Host, inside, ip, Lab } from "./kernel-lab.js";
 
 const VNI = parseVni(4097) as Vni;
 // magic.h.
@@ -298,6 +298,21 @@ describe("two hosts", () => {
     expect(inside(h1.netns, "ip", "link", "show", "theirs")).toContain("theirs");
     ip("-n", netns, "link", "del", "theirs");
     await until("the ping", async () => (await pings(h1, sandbox1(), "10.0.1.3")) === 3);
+  });
+
+  test("a VNI that another Skein on the same machine has is named with its run directory", async () => {
+    const other = new Host(h1.netns.slice("/run/netns/".length), h1.vtep);
+    other.start();
+    try {
+      expect((await other.set(want1())).problems).toEqual({
+        networknetworknetworkabcd: `VNI 4097 on UDP port 4789 is already used by another Skein on this machine (its run directory is ${h1.runDir}).`,
+      });
+      await other.set(EMPTY_WANT);
+      expect(await pings(h1, sandbox1(), "10.0.1.3")).toBe(3);
+    } finally {
+      await other.kill();
+      rmSync(other.runDir, { recursive: true });
+    }
   });
 
   test("a data port that another program has is named", async () => {
