@@ -124,10 +124,11 @@ const pingLines = (last: object): string =>
       Nodes: [
         { ID: "n1", Hostname: "h1", Addr: "192.168.33.10" },
         { ID: "n2", Hostname: "h2", Addr: "192.168.33.11" },
+        { ID: "n3", Hostname: "not-on-it", Addr: "192.168.33.12" },
       ],
       Endpoints: [
         { ID: "e1", Name: "h1", NodeID: "n1", IPv4Address: "10.0.1.2" },
-        { ID: "e2", Name: "web", NodeID: "n2", IPv4Address: "10.0.1.3" },
+        { ID: "e2", Name: "web", NodeID: "n2", IPv4Address: "10.0.1.3/24" },
       ],
     },
     pair("n1", "", "n2", "", 310),
@@ -170,9 +171,9 @@ describe("ping", () => {
       result.stdout,
       [
         "Network overnet (average round trip in ms)",
-        "FROM \\ TO        h1@h1           web@h2",
-        "                 10.0.1.2        10.0.1.3",
-        "h1@h1 10.0.1.2   -               0.42",
+        "FROM \\ TO         h1@h1           web@h2",
+        "                  10.0.1.2        10.0.1.3",
+        "h1@h1 10.0.1.2    -               0.42",
         "web@h2 10.0.1.3   0.40 33% lost   -",
         "",
         "Underlay (average round trip in ms)",
@@ -181,11 +182,7 @@ describe("ping", () => {
         "h1 192.168.33.10   -               0.31",
         "h2 192.168.33.11   12.3            -",
         "",
-      ]
-        .join("\n")
-        .replace("h1@h1 10.0.1.2   -", "h1@h1 10.0.1.2    -")
-        .replace("FROM \\ TO        h1@h1", "FROM \\ TO         h1@h1")
-        .replace("                 10.0.1.2   ", "                  10.0.1.2   "),
+      ].join("\n"),
     );
     assert.equal(result.exit, 0);
     assert.deepEqual(result.heard[0]?.body, { Count: 3, TimeoutMs: 1000, SizeBytes: 56 });
@@ -196,6 +193,40 @@ describe("ping", () => {
     const result = await ask([answer("POST", path, body)], ["ping", "overnet"]);
     assert.match(result.stdout, /lost\s+-/);
     assert.match(result.stdout, /\nweb@h2 10\.0\.1\.3 → h1@h1 10\.0\.1\.2: none of 3 answered\n$/);
+    assert.equal(result.exit, 1);
+  });
+
+  test("names a node that told nothing, once", async () => {
+    const silent = {
+      FromNode: "n2",
+      FromEndpoint: "",
+      ToNode: "",
+      ToEndpoint: "",
+      Error: "the node did not report in time",
+    };
+    const result = await ask([answer("POST", path, pingLines(silent))], ["ping", "overnet"]);
+    assert.match(result.stdout, /\n\nh2 192\.168\.33\.11: the node did not report in time\n$/);
+    assert.equal(result.exit, 1);
+  });
+
+  test("is not content with a pair that was never measured", async () => {
+    const body = pingLines(pair("n1", "", "n2", "", 310));
+    const result = await ask([answer("POST", path, body)], ["ping", "overnet"]);
+    assert.match(result.stdout, /web@h2 10\.0\.1\.3 → h1@h1 10\.0\.1\.2: not measured\n$/);
+    assert.equal(result.exit, 1);
+  });
+
+  test("an answer that breaks off is an error, not a crash", async () => {
+    const agent = await FakeAgent.start({
+      custom: (_heard, response) => {
+        response.write(`${JSON.stringify({ Network: { Name: "overnet" } })}\n`);
+        setImmediate(() => response.destroy());
+        return true;
+      },
+    });
+    const result = await run(["ping", "overnet"], { socket: agent.socketPath });
+    await agent.stop();
+    assert.match(result.stderr, /^The Skein agent closed the connection/);
     assert.equal(result.exit, 1);
   });
 

@@ -68,7 +68,8 @@ function printAttached(cli: Cli, attachment: Json, flags: Values): void {
     return;
   }
   if (flags.bool("quiet")) {
-    cli.out.write(`${addressesOf(attachment).join("\n")}\n`);
+    const bare = addressesOf(attachment).map((address) => address.split("/")[0]);
+    cli.out.write(`${bare.join("\n")}\n`);
     return;
   }
   const addresses = addressesOf(attachment).join(" and ");

@@ -1,6 +1,7 @@
 // A container in the foreground: its streams here, its signals there, its exit code ours. `run`,
 // `start --attach` and `attach` share it.
 import { type Cli, Failure } from "../cli.js";
+import { reading } from "../http/failure.js";
 import { number, parseJson, text } from "../json.js";
 import { parseDetachKeys } from "../stream/detach-keys.js";
 import { Session } from "../stream/session.js";
@@ -81,7 +82,7 @@ export async function foreground(cli: Cli, options: ForegroundOptions): Promise<
 
 async function readExit(stream: AsyncIterable<Uint8Array>): Promise<number> {
   const chunks: Uint8Array[] = [];
-  for await (const chunk of stream) chunks.push(chunk);
+  for await (const chunk of reading(stream)) chunks.push(chunk);
   const answer = parseJson(Buffer.concat(chunks).toString("utf8"));
   const problem = text(answer, "Error", "Message");
   if (problem !== "") throw new Failure(`Error response from daemon: ${problem}`, 125);

@@ -73,15 +73,20 @@ function engineRows(details: GoMap): string[][] {
   const api = minimum === "" ? "" : ` (minimum version ${minimum})`;
   const rows = [
     ["  API version:", `${text(details, "ApiVersion")}${api}`],
-    ["  Go version:", text(details, "GoVersion")],
-    ["  Node version:", text(details, "NodeVersion")],
+    ...runtimeRows(text(details, "GoVersion")),
     ["  Git commit:", text(details, "GitCommit")],
     ["  Built:", builtTime(text(details, "BuildTime"))],
     ["  OS/Arch:", `${text(details, "Os")}/${text(details, "Arch")}`],
     ["  Experimental:", text(details, "Experimental")],
   ];
-  // What an agent in TypeScript has not (a Go version) is not shown as an empty line.
+  // What an agent does not know (a commit, a build time) is not shown as an empty line.
   return rows.filter(([, value]) => value !== "");
+}
+
+/** The API has a field for Go's version only; an agent writes there what runs it instead. */
+function runtimeRows(goVersion: string): string[][] {
+  const node = /Node\.js (v[\d.]+)/.exec(goVersion)?.[1];
+  return [node === undefined ? ["  Go version:", goVersion] : ["  Node version:", node]];
 }
 
 function otherRows(details: GoMap): string[][] {

@@ -4,7 +4,7 @@ import type { Duplex } from "node:stream";
 import { API_VERSION } from "../../common/version.js";
 import { Failure } from "../cli.js";
 import { type Json, parseJson, text } from "../json.js";
-import { connectFailure } from "./failure.js";
+import { connectFailure, reading } from "./failure.js";
 
 export type Query = Readonly<Record<string, string | number | boolean | undefined>>;
 
@@ -111,7 +111,7 @@ function queryText(query: Query): string {
 
 async function collect(response: http.IncomingMessage): Promise<string> {
   const chunks: Buffer[] = [];
-  for await (const chunk of response) chunks.push(Buffer.from(chunk));
+  for await (const chunk of reading(response)) chunks.push(Buffer.from(chunk));
   return Buffer.concat(chunks).toString("utf8");
 }
 

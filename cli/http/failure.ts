@@ -1,4 +1,5 @@
 // Why the agent could not be reached, as a sentence that says what to do.
+import { messageOf } from "../../common/fault.js";
 import { Failure } from "../cli.js";
 
 export function connectFailure(error: Error, socketPath: string): Error {
@@ -22,5 +23,14 @@ export function connectFailure(error: Error, socketPath: string): Error {
       return new Failure(`The Skein agent at ${host} closed the connection: ${error.message}`);
     default:
       return new Failure(`Error while talking to the Skein agent at ${host}: ${error.message}`);
+  }
+}
+
+/** A body that breaks off is the agent's failing, and said as such. Who closed it himself does not look. */
+export async function* reading(stream: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  try {
+    yield* stream;
+  } catch (error) {
+    throw new Failure(`The Skein agent closed the connection: ${messageOf(error)}`);
   }
 }

@@ -1,6 +1,7 @@
 // JSON values on a stream, a line each.
 import type { Readable } from "node:stream";
 import { StringDecoder } from "node:string_decoder";
+import { reading } from "../http/failure.js";
 import { type Json, parseJson } from "../json.js";
 
 export interface JsonLine {
@@ -11,8 +12,8 @@ export interface JsonLine {
 export async function* jsonLines(stream: Readable): AsyncGenerator<JsonLine> {
   const decoder = new StringDecoder("utf8");
   let rest = "";
-  for await (const chunk of stream) {
-    rest += decoder.write(chunk);
+  for await (const chunk of reading(stream)) {
+    rest += decoder.write(Buffer.from(chunk));
     const lines = rest.split("\n");
     rest = lines.pop() ?? "";
     yield* lines.map(read).filter((line) => line !== undefined);

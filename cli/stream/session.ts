@@ -1,7 +1,7 @@
 // A person's terminal (or pipe) joined to a process's streams, until one of them ends.
 import type { Duplex, Readable } from "node:stream";
-import { messageOf } from "../../common/fault.js";
-import { type Cli, Failure } from "../cli.js";
+import type { Cli } from "../cli.js";
+import { reading } from "../http/failure.js";
 import { DetachWatch } from "./detach-keys.js";
 import { FrameReader } from "./frames.js";
 
@@ -78,19 +78,14 @@ export class Session {
 /** Copies a process's output to ours until it ends. */
 export async function copyOut(cli: Cli, stream: Readable, tty: boolean): Promise<void> {
   const frames = new FrameReader();
-  try {
-    for await (const chunk of stream) {
-      if (tty) {
-        cli.out.write(chunk);
-        continue;
-      }
-      for (const frame of frames.push(chunk)) {
-        const to = frame.stream === "stdout" ? cli.out : cli.err;
-        to.write(frame.payload);
-      }
+  for await (const chunk of reading(stream)) {
+    if (tty) {
+      cli.out.write(chunk);
+      continue;
     }
-  } catch (error) {
-    // Whoever closed the stream himself does not look at this.
-    throw new Failure(`The Skein agent closed the connection: ${messageOf(error)}`);
+    for (const frame of frames.push(chunk)) {
+      const to = frame.stream === "stdout" ? cli.out : cli.err;
+      to.write(frame.payload);
+    }
   }
 }
