@@ -1,4 +1,6 @@
 // /containers: their life. Streams are in container-streams.ts, commands inside them in execs.ts.
+import { type Refusal, refuse } from "../../common/fault.js";
+import { rpcWords } from "../../common/grpc/rpc-words.js";
 import type { Container, ContainerState } from "../seams.js";
 import { type Answer, empty, json } from "./answer.js";
 import { type Call, param, queryFlag, queryNumber, queryText } from "./call.js";
@@ -13,7 +15,7 @@ import {
   matchesPrefix,
   parseFilters,
 } from "./filters.js";
-import { badRequest, here } from "./http-error.js";
+import { badRequest, here, refusedHere } from "./http-error.js";
 import { objectOf } from "./json.js";
 import { type Route, route } from "./router.js";
 import { parseWhen } from "./times.js";
@@ -132,8 +134,19 @@ async function create(call: Call): Promise<Answer> {
 async function start(call: Call): Promise<Answer> {
   const { id, state } = here(call.node.containers.get(param(call, "id")));
   if (state === "running") return empty(304);
-  here(await call.node.containers.start(id));
+  const refusal = await call.node.containers.start(id);
+  if (refusal) throw refusedHere(inDockerdsWords(refusal));
   return empty(204);
+}
+
+const ATTACHING = /^(Could not attach to network [^:]+: )(?!rpc error)(.*)$/s;
+
+/** dockerd shows what a manager refuses with gRPC's words around it; a clash on this host is no manager's. */
+function inDockerdsWords(refusal: Refusal): Refusal {
+  const [, start, why] = ATTACHING.exec(refusal.message) ?? [];
+  if (start === undefined || why === undefined) return refusal;
+  if (refusal.code === "failed-precondition" || refusal.code === "unavailable") return refusal;
+  return refuse(refusal.code, start + rpcWords(refuse(refusal.code, why)));
 }
 
 async function stop(call: Call): Promise<Answer> {
@@ -148,7 +161,8 @@ async function stop(call: Call): Promise<Answer> {
 async function restart(call: Call): Promise<Answer> {
   const { id, state } = here(call.node.containers.get(param(call, "id")));
   if (state === "running") here(await call.node.containers.stop(id, stopTimeout(call)));
-  here(await call.node.containers.start(id));
+  const refusal = await call.node.containers.start(id);
+  if (refusal) throw refusedHere(inDockerdsWords(refusal));
   return empty(204);
 }
 

@@ -92,8 +92,10 @@ class Api {
       await respond(response, answer, request.method === "HEAD");
     } catch (error) {
       if (gone.signal.aborted) return;
-      const failure = this.#failure(error, request);
-      respondError(response, failure);
+      respondError(response, this.#failure(error, request));
+    } finally {
+      // A connection that has become idle since `close` began would hold it up.
+      if (this.#stopping.signal.aborted) setImmediate(() => this.server.closeIdleConnections());
     }
   }
 

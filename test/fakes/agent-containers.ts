@@ -10,7 +10,6 @@ import type {
   LogOptions,
 } from "../../agent/seams.js";
 import { isRefusal, type Refusal, refuse } from "../../common/fault.js";
-import { rpcWords } from "../../common/grpc/rpc-words.js";
 import { newLocalId } from "../../common/ids.js";
 import type { FakeAgentNode } from "./agent-node.js";
 
@@ -103,7 +102,7 @@ export class FakeContainers implements Containers {
         if (container.spec.autoRemove) await this.remove(container.id, true);
         return refuse(
           attached.code,
-          `Could not attach to network ${wish.network}: ${rpcWords(attached)}`,
+          `Could not attach to network ${wish.network}: ${attached.message}`,
         );
       }
       given.push(attached);
