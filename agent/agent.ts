@@ -9,48 +9,27 @@ import type { Timing } from "../common/timing.js";
 import { SKEIN_VERSION } from "../common/version.js";
 import { Signal } from "../common/watch.js";
 import type { NodeDescription } from "../proto/gen/types.js";
-import type { MachineFacts } from "./host/machine.js";
 import type { Applier } from "./loops/apply.js";
 import { EventLog } from "./loops/events.js";
 import { HeldAssignments } from "./loops/held-assignments.js";
-import type { MachineDoor } from "./loops/machine.js";
 import { Member, type MemberDeps } from "./loops/member.js";
 import { MembershipLoop } from "./loops/membership.js";
 import { Places } from "./loops/places.js";
-import type { Endpoints, EventPublisher, Placing } from "./loops/placing.js";
 import { runProbe } from "./loops/probe.js";
 import { followSwarmEvents } from "./loops/swarm-events.js";
+import type { Tenants, TenantTools } from "./loops/tenants.js";
 import type { Kernel } from "./reconcile/kernel.js";
 import type {
   AgentNode,
-  Attachments,
   CertificateDoor,
-  Containers,
   IdentityDisk,
   Journal,
+  MachineDoor,
+  MachineFacts,
   ManagerHost,
   NodeDisk,
   Pinger,
 } from "./seams.js";
-
-/** What lives on this node and uses the swarm's networks. */
-export interface Tenants {
-  /** Declares again, with `Placing`, all that an earlier agent had here. */
-  restore(): Promise<void>;
-  /** The swarm that gave the endpoints is no longer this node's. */
-  networksGone(): Promise<void>;
-  /** The endpoints that the swarm gives this node, as of `revision`. */
-  told(revision: number, endpointIds: ReadonlySet<string>): Promise<void>;
-  close(): Promise<void>;
-  readonly containers: Containers;
-  readonly attachments: Attachments;
-}
-
-export interface TenantTools {
-  readonly endpoints: Endpoints;
-  readonly placing: Placing;
-  readonly events: EventPublisher;
-}
 
 /** Everything outside; main.ts has the real ones. */
 export interface Powers {

@@ -20,6 +20,7 @@ import type {
   Welcome,
 } from "../proto/gen/dispatcher.js";
 import type { Availability, Endpoint, Network, Role } from "../proto/gen/types.js";
+import type { MachineAddress } from "./member/advertise.js";
 
 // ---- The node, as the local API sees it -------------------------------------------------------
 
@@ -413,6 +414,12 @@ export interface ManagerHost {
   leave(force: boolean): Promise<AdminStatus | Refusal>;
 }
 
+/** What the process itself answers, on its unix socket. */
+export type ManagerAdmin = Pick<
+  ManagerHost,
+  "control" | "init" | "join" | "setIdentity" | "status" | "leave"
+>;
+
 /** How the process is run: a child of this agent, or a systemd unit. */
 export interface ManagerRunner {
   /** Starts one, or takes over the one that an earlier agent started. */
@@ -429,4 +436,24 @@ export interface RunningManager {
   stop(): Promise<void>;
   /** Stops watching; it goes on. */
   release(): void;
+}
+
+// ---- The machine ---------------------------------------------------------------------------------
+
+/** What the loops ask of the machine they run on. */
+export interface MachineDoor {
+  addresses(): Promise<readonly MachineAddress[]>;
+  /** The address that a packet to `host` would leave with; undefined: there is no route or no such name. */
+  sourceTowards(host: string): Promise<string | undefined>;
+  /** Why VXLAN from this address on this UDP port cannot work here, as a sentence; undefined if it can. */
+  dataPortProblem(address: string, port: number): string | undefined;
+}
+
+export interface MachineFacts {
+  readonly kernelVersion: string;
+  readonly operatingSystem: string;
+  readonly osVersion: string;
+  readonly architecture: string;
+  readonly cpus: number;
+  readonly memoryBytes: number;
 }

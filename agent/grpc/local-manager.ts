@@ -5,12 +5,7 @@ import { localChannelOptions } from "../../common/grpc/channel.js";
 import type { Timing } from "../../common/timing.js";
 import { AdminClient } from "../../proto/gen/admin.js";
 import { ControlClient } from "../../proto/gen/control.js";
-import type { ManagerHost } from "../seams.js";
-
-export type ManagerAdmin = Pick<
-  ManagerHost,
-  "control" | "init" | "join" | "setIdentity" | "status" | "leave"
->;
+import type { ManagerAdmin } from "../seams.js";
 
 // Choice: joining waits for a leader, a snapshot and a vote; each may take a request's time.
 const JOIN_REQUESTS = 3;

@@ -3,10 +3,10 @@ import { createSocket } from "node:dgram";
 import { readFileSync } from "node:fs";
 import { cpus, machine, release, totalmem } from "node:os";
 import { contains, parseIp, parsePrefix } from "../../common/address.js";
-import type { MachineDoor } from "../loops/machine.js";
 import type { MachineAddress } from "../member/advertise.js";
 import type { Underlay } from "../reconcile/have.js";
 import type { Kernel } from "../reconcile/kernel.js";
+import type { MachineDoor, MachineFacts } from "../seams.js";
 
 export function machineDoor(kernel: Pick<Kernel, "underlay" | "dataPortProblem">): MachineDoor {
   return {
@@ -58,15 +58,6 @@ function sourceTowards(host: string): Promise<string | undefined> {
     // The discard port (RFC 863); nothing goes there.
     socket.connect(9, host, () => finish(socket.address().address));
   });
-}
-
-export interface MachineFacts {
-  readonly kernelVersion: string;
-  readonly operatingSystem: string;
-  readonly osVersion: string;
-  readonly architecture: string;
-  readonly cpus: number;
-  readonly memoryBytes: number;
 }
 
 export function machineFacts(): MachineFacts {

@@ -2,8 +2,7 @@ import { expect, test } from "vitest";
 import { systemClock } from "../../common/clock.js";
 import { silentLogger } from "../../common/log.js";
 import { DEFAULT_TIMING } from "../../common/timing.js";
-import type { ManagerAdmin } from "../grpc/local-manager.js";
-import type { ManagerRunner, RunningManager } from "../seams.js";
+import type { ManagerAdmin, ManagerRunner, RunningManager } from "../seams.js";
 import { ManagerProcess, processState } from "./manager-process.js";
 
 const timing = { ...DEFAULT_TIMING, retryMinMs: 1, retryMaxMs: 5 };

@@ -4,8 +4,13 @@ import type { Clock } from "../../common/clock.js";
 import { Fault, isRefusal, messageOf } from "../../common/fault.js";
 import type { Logger } from "../../common/log.js";
 import type { Timing } from "../../common/timing.js";
-import type { ManagerAdmin } from "../grpc/local-manager.js";
-import type { ManagerHost, ManagerRunner, NodeIdentity, RunningManager } from "../seams.js";
+import type {
+  ManagerAdmin,
+  ManagerHost,
+  ManagerRunner,
+  NodeIdentity,
+  RunningManager,
+} from "../seams.js";
 
 // Choice: a process that lived this long had started well, and its end is a new matter.
 const STABLE_MS = 30_000;

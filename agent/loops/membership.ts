@@ -22,6 +22,7 @@ import type {
   Issued,
   JoinSwarm,
   Journal,
+  MachineDoor,
   ManagerHost,
   Membership,
   NodeDisk,
@@ -29,7 +30,6 @@ import type {
   NodeRecord,
   SwarmStatus,
 } from "../seams.js";
-import type { MachineDoor } from "./machine.js";
 import type { Member } from "./member.js";
 
 export interface MembershipDeps {

@@ -1,6 +1,5 @@
 // Where endpoints of this node live, as the loops of containers and attachments declare it; together
 // with what the node was told, that is what the kernel is to hold. Also asks the swarm for addresses.
-import { access } from "node:fs/promises";
 import { contains, overlaps, parseIp, parsePrefix } from "../../common/address.js";
 import type { Clock } from "../../common/clock.js";
 import { Fault, isRefusal, type Refusal, refuse, unreachable } from "../../common/fault.js";
@@ -87,20 +86,9 @@ export class Places implements Placing, Endpoints {
   }
 
   async sandboxReady(containerId: string, signal: AbortSignal): Promise<void> {
-    const path = sandboxPath(this.runDir, containerId);
-    const there = () =>
-      access(path).then(
-        () => true,
-        () => false,
-      );
-    for (;;) {
-      if (await there()) return;
-      await this.applier.settled(signal);
-      if (await there()) return;
-      const problem = this.applier.problems().get(containerId);
-      if (problem !== undefined) throw new Fault("SANDBOX", {}, new Error(problem));
-      await this.clock.sleep(10, signal);
-    }
+    await this.applier.settled(signal);
+    const problem = this.applier.problems().get(containerId);
+    if (problem !== undefined) throw new Fault("SANDBOX", {}, new Error(problem));
   }
 
   async dropSandbox(containerId: string): Promise<void> {

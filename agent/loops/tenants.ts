@@ -3,7 +3,7 @@ import type { Clock } from "../../common/clock.js";
 import type { Logger } from "../../common/log.js";
 import type { Random } from "../../common/random.js";
 import type { Timing } from "../../common/timing.js";
-import type { Tenants, TenantTools } from "../agent.js";
+import type { Attachments, Containers } from "../seams.js";
 import type {
   AttachmentDisk,
   ContainerDisk,
@@ -13,7 +13,27 @@ import type {
 import type { Runtime } from "../task/runtime.js";
 import { AttachmentLoop } from "./attachments.js";
 import { ContainerLoop } from "./containers.js";
+import type { Endpoints, EventPublisher, Placing } from "./placing.js";
 import { Releases } from "./releases.js";
+
+/** What lives on this node and uses the swarm's networks. */
+export interface Tenants {
+  /** Declares again, with `Placing`, all that an earlier agent had here. */
+  restore(): Promise<void>;
+  /** The swarm that gave the endpoints is no longer this node's. */
+  networksGone(): Promise<void>;
+  /** The endpoints that the swarm gives this node, as of `revision`. */
+  told(revision: number, endpointIds: ReadonlySet<string>): Promise<void>;
+  close(): Promise<void>;
+  readonly containers: Containers;
+  readonly attachments: Attachments;
+}
+
+export interface TenantTools {
+  readonly endpoints: Endpoints;
+  readonly placing: Placing;
+  readonly events: EventPublisher;
+}
 
 export interface TenantParts extends TenantTools {
   readonly runtime: Runtime;

@@ -2,7 +2,7 @@
 // the kernel: for tests of membership that need no network namespace.
 import { mkdirSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import type { Powers, Tenants } from "../../agent/agent.js";
+import type { Powers } from "../../agent/agent.js";
 import { identityDiskAt } from "../../agent/disk/identity-files.js";
 import { journalAt } from "../../agent/disk/journal.js";
 import { nodeDiskAt } from "../../agent/disk/node-file.js";
@@ -13,6 +13,7 @@ import { childRunner, managerPaths } from "../../agent/host/child-runner.js";
 import { machineDoor, machineFacts } from "../../agent/host/machine.js";
 import type { Applier } from "../../agent/loops/apply.js";
 import { ManagerProcess } from "../../agent/loops/manager-process.js";
+import type { Tenants } from "../../agent/loops/tenants.js";
 import type { HostHave } from "../../agent/reconcile/have.js";
 import type { Kernel } from "../../agent/reconcile/kernel.js";
 import type { HostWant } from "../../agent/reconcile/want.js";
