@@ -13,11 +13,15 @@ read -r -a workers <<<"${SKEIN_WORKERS:-node2 node3}"
 manager_addr=${SKEIN_MANAGER_ADDR:-192.168.33.10}
 
 over_vagrant() { local name=$1; shift; vagrant ssh "$name" --no-tty -c "sudo $*" -- -q; }
+# Shows the command and what it printed on standard error; what it printed is also the output.
 on() {
-  local name=$1; shift
+  local name=$1 out code=0; shift
   printf '\n%s$ %s\n' "$name" "$*" >&2
   # shellcheck disable=SC2086
-  if [ -n "${SKEIN_ON:-}" ]; then (cd .. && $SKEIN_ON "$name" "$*"); else over_vagrant "$name" "$*"; fi </dev/null | tr -d '\r' | tee /dev/stderr
+  out=$(if [ -n "${SKEIN_ON:-}" ]; then cd .. && $SKEIN_ON "$name" "$*"; else over_vagrant "$name" "$*"; fi </dev/null 2>&1 | tr -d '\r') || code=$?
+  printf '%s\n' "$out" >&2
+  printf '%s\n' "$out"
+  return $code
 }
 fail() { echo "smoke: FAILED: $*" >&2; exit 1; }
 
