@@ -145,8 +145,10 @@ const ATTACHING = /^(Could not attach to network [^:]+: )(?!rpc error)(.*)$/s;
 function inDockerdsWords(refusal: Refusal): Refusal {
   const [, start, why] = ATTACHING.exec(refusal.message) ?? [];
   if (start === undefined || why === undefined) return refusal;
-  if (refusal.code === "failed-precondition" || refusal.code === "unavailable") return refusal;
-  return refuse(refusal.code, start + rpcWords(refuse(refusal.code, why)));
+  // swarmkit's code for it; our manager says that it is right, but not now.
+  const code = / not manually attachable$/.test(why) ? "permission-denied" : refusal.code;
+  if (code === "failed-precondition" || code === "unavailable") return refusal;
+  return refuse(code, start + rpcWords(refuse(code, why)));
 }
 
 async function stop(call: Call): Promise<Answer> {

@@ -76,7 +76,8 @@ class Api {
       (request, socket, head) => void this.#onUpgrade(request, socket, head),
     );
     this.server.on("clientError", (error: NodeJS.ErrnoException, socket) => {
-      this.#counters.malformed++;
+      // Going away is no garbage.
+      if (error.code !== "ECONNRESET" && error.code !== "EPIPE") this.#counters.malformed++;
       if (error.code === "ECONNRESET" || !socket.writable) socket.destroy();
       else refuseUpgrade(socket, malformed(error.code));
     });

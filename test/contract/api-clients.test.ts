@@ -285,7 +285,7 @@ describe("/skein/v1", () => {
     expect((await h1.http("DELETE", "/skein/v1/attachments/b1")).status).toBe(404);
     const unfit = await h1.http("POST", "/skein/v1/attachments", { Network: "ingress" });
     expect([unfit.status, unfit.json]).toEqual([
-      403,
+      409,
       { message: "network ingress not manually attachable" },
     ]);
   });

@@ -230,7 +230,7 @@ export class FakeSwarm {
     );
     if (!network) return refuse("not-found", `network ${networkId} not found`);
     if (!network.spec?.attachable) {
-      return refuse("permission-denied", `network ${network.spec?.name} not manually attachable`);
+      return refuse("failed-precondition", `network ${network.spec?.name} not manually attachable`);
     }
     const last = 2 + this.endpoints.filter((each) => each.networkId === network.id).length;
     const cidr = network.subnets[0]?.cidr ?? "10.0.0.0/24";
