@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { Lab, run, until } from "./lab.js";
 
 let lab: Lab;
-const namespace = "skein-journey-build";
+const namespace = `skein-${process.env["SKEIN_TEST_PREFIX"] ?? ""}journey-build`;
 
 beforeAll(async () => {
   await run("ip", ["netns", "del", namespace]);

@@ -72,8 +72,16 @@ export class Lab {
     readonly hosts: readonly Host[],
   ) {}
 
-  /** Takes down what a dead run of the same name left, then brings `count` hosts up. */
-  static async up(name: string, count: number, agentFlags: readonly string[] = []): Promise<Lab> {
+  /**
+   * Takes down what a dead run of the same name left, then brings `count` hosts up. SKEIN_TEST_PREFIX lets the
+   * same tests run twice on one machine, from two checkouts.
+   */
+  static async up(
+    testName: string,
+    count: number,
+    agentFlags: readonly string[] = [],
+  ): Promise<Lab> {
+    const name = `${process.env["SKEIN_TEST_PREFIX"] ?? ""}${testName}`;
     const hosts = Array.from({ length: count }, (_, i) => ({
       name: `h${i + 1}`,
       address: `192.168.33.${10 + i}`,
