@@ -206,18 +206,19 @@ export interface LeaderLink {
 
 /** Signs certificates (manager/certs). Requests that it cannot accept are Refusals. */
 export interface CertificateSigner {
-  checkCsr(csr: Uint8Array): Promise<CheckedCsr | Refusal>;
+  checkCsr(csr: Uint8Array): CheckedCsr | Refusal;
   /** PEM. */
   issue(
     root: { readonly certificate: Buffer; readonly privateKey: Buffer },
     csr: CheckedCsr,
     wish: LeafWish,
-  ): Promise<Buffer>;
+  ): Buffer;
 }
 /** A signing request whose self-signature holds. */
 export interface CheckedCsr {
-  readonly der: Uint8Array;
-  /** SHA-256 of its SPKI. */
+  /** SPKI, DER. */
+  readonly publicKey: Buffer;
+  /** SHA-256 of it. */
   readonly publicKeyDigest: Buffer;
 }
 export interface LeafWish {

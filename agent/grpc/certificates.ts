@@ -20,7 +20,7 @@ export function certificateDoor(timing: Timing): CertificateDoor {
   return {
     async newKey() {
       const key = newNodeKey();
-      return { key, csr: await createCsr(key) };
+      return { key, csr: createCsr(key) };
     },
     async join(addr, token, csr, about, signal) {
       const parsed = parseJoinToken(token);
@@ -37,7 +37,7 @@ export function certificateDoor(timing: Timing): CertificateDoor {
         privateKey: Buffer.from(identity.key),
         rootCaCert: Buffer.from(identity.root),
       });
-      const csr = Buffer.from(await createCsr(identity.key));
+      const csr = createCsr(identity.key);
       return issue(addr, credentials, { csr }, timing.requestMs, signal);
     },
   };
