@@ -78,6 +78,8 @@ need_modules() {
   local wanted record=$ROOT/node_modules/.installed-from
   wanted=$(sha256sum <"$ROOT/package-lock.json")
   if [ "$(cat "$record" 2>/dev/null)" != "$wanted" ]; then
+    # npm ci empties the folder first; one that is a link is another checkout's, whose daemons may run from it.
+    [ ! -L "$ROOT/node_modules" ] || die "node_modules is a link to $(readlink -f "$ROOT/node_modules"), which was not installed from this package-lock.json; remove the link, and a second run installs its own"
     say "installing npm packages (npm ci)"
     (cd "$ROOT" && npm ci --silent --no-audit --no-fund) || die "npm ci failed"
     printf '%s\n' "$wanted" >"$record"
