@@ -33,7 +33,7 @@ async function timed(action: () => Promise<unknown>): Promise<number> {
 
 /** Runs a client on a host without scripts/lab between, whose own start would be measured too. */
 async function client(lab: Lab, host: string, program: "docker" | "skein", ...args: string[]) {
-  const path = program === "skein" ? `/run/skein-lab/${LAB}/bin/skein` : "docker";
+  const path = program === "skein" ? `/run/skein-lab/${lab.name}/bin/skein` : "docker";
   const endpoint = `unix://${lab.socket(host)}`;
   const result = await run(path, args, { env: { SKEIN_HOST: endpoint, DOCKER_HOST: endpoint } });
   if (result.code !== 0) throw new Error(`${program} ${args.join(" ")}: ${result.stderr}`);
@@ -192,10 +192,10 @@ async function attachToPing(lab: Lab): Promise<void> {
 
 async function arrivals(lab: Lab, total: number): Promise<void> {
   const hosts = lab.hosts.map(({ name }) => name);
-  const namespaces = Array.from({ length: total }, (_, i) => `skein-${LAB}-e${i}`);
+  const namespaces = Array.from({ length: total }, (_, i) => `skein-${lab.name}-e${i}`);
   await run(
     "sh",
-    ["-c", `for i in $(seq 0 ${total - 1}); do ip netns add skein-${LAB}-e$i; done`],
+    ["-c", `for i in $(seq 0 ${total - 1}); do ip netns add skein-${lab.name}-e$i; done`],
     { timeoutMs: 300_000 },
   );
   try {
@@ -250,7 +250,7 @@ async function arrivals(lab: Lab, total: number): Promise<void> {
   } finally {
     await run(
       "sh",
-      ["-c", `for i in $(seq 0 ${total - 1}); do ip netns del skein-${LAB}-e$i; done`],
+      ["-c", `for i in $(seq 0 ${total - 1}); do ip netns del skein-${lab.name}-e$i; done`],
       { timeoutMs: 300_000 },
     );
   }
