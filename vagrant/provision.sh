@@ -10,9 +10,11 @@ PREFIX=/opt/skein
 need_root "vagrant/provision.sh"
 command -v systemctl >/dev/null || die "this machine has no systemd; start dist/agent/main.js as root by other means"
 need_packages util-linux=nsenter iproute2=ip iputils-ping=ping
-need_node
-
-if [ ! -e "$SOURCE/dist/agent/main.js" ]; then
+# A release is built already and carries its run-time packages.
+if [ -e "$SOURCE/RELEASE" ]; then
+  need_node without-npm
+else
+  need_node
   need_modules
   build
 fi
@@ -22,7 +24,6 @@ rm -rf "$PREFIX/dist.new" "$PREFIX/node_modules.new"
 cp -a "$SOURCE/dist" "$PREFIX/dist.new"
 cp "$SOURCE/package.json" "$SOURCE/package-lock.json" "$PREFIX/"
 if [ -e "$SOURCE/RELEASE" ]; then
-  # An unpacked release carries its run-time packages.
   cp -a "$SOURCE/node_modules" "$PREFIX/node_modules.new"
 else
   stage=$(mktemp -d "$PREFIX/stage.XXXXXX")
@@ -39,9 +40,18 @@ for part in dist node_modules; do
 done
 cp "$SOURCE/README.md" "$PREFIX/" 2>/dev/null || true
 
-# A private Node lies in the checkout's cache, which the manager's user may not read: it moves along.
+# A Node of the system's own is used where it is. Another one (private to the checkout, or in somebody's home) may
+# be out of reach of the manager's user, or leave with its owner, so a copy of it moves in; renamed into place,
+# because the one that runs cannot be written to.
 node=$(readlink -f "$(command -v node)")
-case $node in "$SOURCE"/*) mkdir -p "$PREFIX/node/bin"; cp "$node" "$PREFIX/node/bin/node"; node=$PREFIX/node/bin/node ;; esac
+case $node in
+  /usr/* | /opt/*) ;;
+  *)
+    mkdir -p "$PREFIX/node/bin"
+    cp "$node" "$PREFIX/node/bin/node.new"
+    node=$PREFIX/node/bin/node
+    mv "$node.new" "$node" ;;
+esac
 for program in agent manager; do
   printf '#!/bin/sh\nexec "%s" "%s/dist/%s/main.js" "$@" $SKEIN_%s_OPTIONS\n' \
     "$node" "$PREFIX" "$program" "${program^^}" >"$PREFIX/bin/skein-$program"

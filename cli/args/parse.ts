@@ -1,7 +1,7 @@
 // Words of the command line → flags and arguments, with the grammar and the error words of
 // spf13/pflag, which `docker` is built on: `-itd`, `-ename`, `-t=5`, `--flag=false`, `--`, and
-// commands whose first argument ends the flags. (commander has neither this grammar for booleans nor
-// a way to tell `-e` from `--env` in an error.)
+// commands whose first argument ends the flags. (The usual npm parsers have neither this grammar for
+// booleans nor a way to tell `-e` from `--env` in an error.)
 import type { Flag } from "../command.js";
 import { Values, whyNot } from "./values.js";
 
