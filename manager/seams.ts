@@ -111,7 +111,10 @@ export interface Consensus<Outcome> {
   readonly changed: Topic<RaftStatus>;
   /** Resolves with what `apply` returned for this entry here. Leader only. */
   propose(data: Uint8Array, signal: AbortSignal): Promise<Outcome>;
-  /** Resolves when a read of local state would be linearizable (ReadIndex, Raft dissertation section 6.4). */
+  /**
+   * Resolves when a read of local state would be linearizable (ReadIndex, Raft dissertation section 6.4).
+   * Fault NOT_LEADER: it began on the leader, which has lost the lead since; ask the next one.
+   */
   readBarrier(signal: AbortSignal): Promise<void>;
   /** Leader only; one at a time (others wait); resolves when applied. Removing a voter whose loss would lose quorum is the caller's to refuse. */
   changeMembers(change: ConfChange, signal: AbortSignal): Promise<void>;

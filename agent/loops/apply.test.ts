@@ -47,16 +47,11 @@ function want(remotes: readonly number[] = [10]): HostWant {
 }
 
 let applier: Applier;
-function start(kernel: FakeKernel, resyncMs = 60_000): Applier {
-  applier = new Applier(
-    kernel,
-    systemClock,
-    { retryMinMs: 1, retryMaxMs: 4, resyncMs },
-    silentLogger(),
-  );
+function start(kernel: FakeKernel, resyncMs = 60_000, clock = systemClock): Applier {
+  applier = new Applier(kernel, clock, { retryMinMs: 1, retryMaxMs: 4, resyncMs }, silentLogger());
   return applier;
 }
-const soon = () => AbortSignal.timeout(5_000);
+const soon = () => AbortSignal.timeout(15_000);
 afterEach(() => applier.close());
 
 test("nothing is done before somebody said what is wanted", async () => {
@@ -148,4 +143,19 @@ test("who waits when it closes is told", async () => {
   const told = expect(ready).rejects.toThrow("APPLIER_CLOSED");
   await applier.close();
   await told;
+});
+
+test("on a machine so slow that a pause is over before it is looked at, the step is tried again", async () => {
+  const kernel = new FakeKernel("192.0.2.1/24");
+  kernel.refuse = (step) => (step.kind === "make-vxlan" ? "VNI 4097 is taken." : undefined);
+  let nowMs = 0;
+  const slow = {
+    ...systemClock,
+    monotonicMs: () => {
+      nowMs += 50;
+      return nowMs;
+    },
+  };
+  start(kernel, 60_000, slow).set(want());
+  await expect(applier.ready("e1", AbortSignal.timeout(2_000))).rejects.toThrow(/^VNI 4097/);
 });

@@ -52,6 +52,8 @@ export class Applier {
   readonly #waiters = new Set<() => void>();
   #pauseTimer = new AbortController();
   #want: HostWant | undefined;
+  /** When it was last judged which pauses are over: once a convergence, so that no step is tried twice in one. */
+  #judgedMs = Number.NEGATIVE_INFINITY;
   /** Counts calls of `set`. */
   #generation = 0;
   #found = NOTHING_FOUND;
@@ -136,6 +138,7 @@ export class Applier {
   }
 
   async #converge(first: HostWant, signal: AbortSignal): Promise<void> {
+    this.#judgedMs = this.clock.monotonicMs();
     for (let round = 0; round < ROUNDS_MAX; round++) {
       const want = this.#want ?? first;
       const generation = this.#generation;
@@ -155,9 +158,10 @@ export class Applier {
 
   /** Does the steps that are due; how many were tried. */
   async #perform(steps: readonly Step[], signal: AbortSignal): Promise<number> {
-    const nowMs = this.clock.monotonicMs();
     const held = new Set<string>();
-    for (const [subject, pause] of this.#pauses) if (pause.untilMs > nowMs) held.add(subject);
+    for (const [subject, { untilMs }] of this.#pauses) {
+      if (untilMs > this.#judgedMs) held.add(subject);
+    }
     let tried = 0;
     for (const step of steps) {
       if (signal.aborted) return tried;
@@ -229,16 +233,19 @@ export class Applier {
     if (this.#problems.delete(subject)) this.log.info({ subject }, "as wanted again");
   }
 
-  /** One timer, for the pause that ends first. One that is over and waits on another needs none. */
+  /**
+   * One timer, for the pause that ends first. One that was over when the steps were judged waits on another and
+   * needs none; one that ended since is due at once.
+   */
   #wakeAtPauseEnd(): void {
     this.#pauseTimer.abort();
     const nowMs = this.clock.monotonicMs();
     const ends = [...this.#pauses.values()]
       .map(({ untilMs }) => untilMs)
-      .filter((ms) => ms > nowMs);
+      .filter((ms) => ms > this.#judgedMs);
     if (ends.length === 0 || this.#stop.signal.aborted) return;
     this.#pauseTimer = new AbortController();
-    this.clock.sleep(Math.min(...ends) - nowMs, this.#pauseTimer.signal).then(
+    this.clock.sleep(Math.max(0, Math.min(...ends) - nowMs), this.#pauseTimer.signal).then(
       () => this.look(),
       () => undefined,
     );

@@ -280,6 +280,8 @@ class ConsensusLoop<Outcome> implements RunningConsensus<Outcome> {
       const lost = new Fault("LEADERSHIP_LOST", { term: this.#status.term });
       this.#pending.rejectBefore(role === "leader" ? term : Number.POSITIVE_INFINITY, lost);
       this.#changes.rejectAll(lost);
+      // A read that began at the leader is for the next leader to answer; here it might wait for ever.
+      this.#reads.rejectAll(new Fault("NOT_LEADER", { term: this.#status.term }));
     }
     this.#transfers.look(this.raft);
     const status = statusOf(this.raft);
