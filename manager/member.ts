@@ -157,8 +157,7 @@ function openTransport(options: MemberOptions, closing: Closing): GrpcRaftTransp
     clock,
     timing,
     log,
-    onRefused: (member, code, details) => {
-      log.warn({ peer: member.nodeId, why: details }, "raft messages refused");
+    onRefused: (member, code) => {
       if (code === status.PERMISSION_DENIED) refused(member);
     },
   });

@@ -41,6 +41,8 @@ export function createRaftTransport(options: RaftTransportOptions): GrpcRaftTran
 class StreamTransport implements GrpcRaftTransport {
   readonly received = new Topic<RaftMessage>();
   readonly #peers = new Map<number, RaftPeer>();
+  /** Members whose stream broke and who were not heard since. */
+  readonly #lost = new Set<number>();
   #closed = false;
 
   constructor(private readonly options: RaftTransportOptions) {}
@@ -66,6 +68,9 @@ class StreamTransport implements GrpcRaftTransport {
   deliver(message: RaftMessage): void {
     if (this.#closed) return;
     this.#peers.get(message.from)?.heard();
+    if (this.#lost.delete(message.from)) {
+      this.options.log.info({ peer: message.from }, "manager is heard again");
+    }
     this.received.publish(message);
   }
 
@@ -92,9 +97,12 @@ class StreamTransport implements GrpcRaftTransport {
 
   #ended(member: RaftMember, error: ServiceError | Error | null): void {
     if (this.#closed || error === null) return;
-    const { raftId, addr } = member;
-    // At most once for each attempt, and attempts back off.
-    this.options.log.debug({ peer: raftId, addr, err: error.message }, "raft stream ended");
+    const { raftId, nodeId, addr } = member;
+    // Said once; attempts go on every second or so until it is heard again.
+    const level = this.#lost.has(raftId) ? "debug" : "warn";
+    this.#lost.add(raftId);
+    const err = "details" in error ? error.details : error.message;
+    this.options.log[level]({ peer: raftId, node: nodeId, addr, err }, "manager is out of reach");
     if ("code" in error) this.options.onRefused?.(member, error.code, error.details);
   }
 }
