@@ -72,6 +72,12 @@ export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
+/** For the log: the message, and a fault's code and fields each as a field of its own. */
+export function faultFields(error: unknown): Readonly<Record<string, unknown>> {
+  const err = messageOf(error);
+  return error instanceof Fault ? { ...error.data, fault: error.code, err } : { err };
+}
+
 /** An invariant of ours. A wrong decision replicated is worse than a stop. */
 export function assert(condition: unknown, invariant: string): asserts condition {
   if (!condition) throw new Error(`invariant violated: ${invariant}`);

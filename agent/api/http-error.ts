@@ -3,6 +3,7 @@
 // differently, and shows the latter with the words of gRPC's Go library around them.
 import { Fault, messageOf, type Refusal, type RefusalCode, Refused } from "../../common/fault.js";
 import { rpcWords } from "../../common/grpc/rpc-words.js";
+import { sentenceOf } from "../member/fault-sentence.js";
 
 export class HttpError extends Error {
   constructor(
@@ -71,11 +72,7 @@ export function httpErrorOf(error: unknown): HttpError {
 function faultOf(fault: Fault): HttpError {
   switch (fault.code) {
     case "RPC_UNREACHABLE":
-      return new HttpError(
-        503,
-        `The manager process of this node does not answer: ${fault.data["why"] ?? "no connection"}`,
-        true,
-      );
+      return new HttpError(503, managerAway(fault), true);
     case "RPC_DEADLINE":
       return new HttpError(
         500,
@@ -83,8 +80,13 @@ function faultOf(fault: Fault): HttpError {
         true,
       );
     default:
-      return new HttpError(500, fault.message, true);
+      return new HttpError(500, sentenceOf(fault), true);
   }
+}
+
+function managerAway({ data }: Fault): string {
+  const start = `The manager process of this node does not answer (${data["why"] ?? "no connection"}).`;
+  return `${start} The agent keeps starting it; its log says why it ended. Another manager may answer meanwhile.`;
 }
 
 /** The value, or the refusal thrown as an HTTP error. */

@@ -1,6 +1,7 @@
 // Asking the local manager: what a route needs of the swarm, as values or as HTTP errors in the words
 // that dockerd has for an error of its manager.
-import { isRefusal } from "../../common/fault.js";
+import type { Clock } from "../../common/clock.js";
+import { Fault, isRefusal } from "../../common/fault.js";
 import { callUnary, type UnaryMethod } from "../../common/grpc/call.js";
 import { DEFAULT_TIMING } from "../../common/timing.js";
 import type { ControlClient, ListNodesResponse } from "../../proto/gen/control.js";
@@ -11,11 +12,16 @@ import { HttpError, here, refusedByManager } from "./http-error.js";
 /** The part of a call that asking needs; tests of a single mapping give no more. */
 export interface Asker {
   readonly node: AgentNode;
+  readonly clock: Clock;
   readonly signal: AbortSignal;
 }
 
 // Choice: longer than an election, so that a request made while the leader changes is answered.
 const MANAGER_TIMEOUT_MS = 2 * DEFAULT_TIMING.requestMs;
+
+// Choice: a manager process that was killed is back within two seconds on a machine that is not busy.
+const RESTART_MS = 5_000;
+const RETRY_MS = 100;
 
 /** The local manager's client; HttpError 503 in Docker's words on a worker. */
 export function manager(asker: Asker): ControlClient {
@@ -27,36 +33,57 @@ export function isManager(node: AgentNode): boolean {
   return !isRefusal(node.membership.control());
 }
 
+/**
+ * The manager's answer; HttpError for its refusal. A manager process that has just ended is being started
+ * again, and is waited for. What was sent when it ended may have been done: only a `repeatable` request
+ * is sent again then.
+ */
 export async function ask<Request, Response>(
   asker: Asker,
   pick: (client: ControlClient) => UnaryMethod<Request, Response>,
   request: Request,
+  repeatable = false,
 ): Promise<Response> {
-  const client = manager(asker);
-  const answer = await callUnary(pick(client).bind(client), request, {
-    addr: "this node's manager",
-    timeoutMs: MANAGER_TIMEOUT_MS,
-    signal: asker.signal,
-  });
-  if (isRefusal(answer)) throw refusedByManager(answer);
-  return answer;
+  const { clock, signal } = asker;
+  const endMs = clock.monotonicMs() + RESTART_MS;
+  for (;;) {
+    const client = manager(asker);
+    try {
+      const answer = await callUnary(pick(client).bind(client), request, {
+        addr: "this node's manager",
+        timeoutMs: MANAGER_TIMEOUT_MS,
+        signal,
+      });
+      if (isRefusal(answer)) throw refusedByManager(answer);
+      return answer;
+    } catch (error) {
+      const again = isAway(error, repeatable) && clock.monotonicMs() + RETRY_MS < endMs;
+      if (!again) throw error;
+      await clock.sleep(RETRY_MS, signal);
+    }
+  }
+}
+
+function isAway(error: unknown, repeatable: boolean): boolean {
+  if (!(error instanceof Fault) || error.code !== "RPC_UNREACHABLE") return false;
+  return repeatable || error.data["sent"] === false;
 }
 
 export function getCluster(asker: Asker): Promise<Cluster> {
-  return ask(asker, (client) => client.getCluster, {});
+  return ask(asker, (client) => client.getCluster, {}, true);
 }
 
 export function listNodes(asker: Asker): Promise<ListNodesResponse> {
-  return ask(asker, (client) => client.listNodes, {});
+  return ask(asker, (client) => client.listNodes, {}, true);
 }
 
 export async function listNetworks(asker: Asker): Promise<readonly Network[]> {
-  return (await ask(asker, (client) => client.listNetworks, {})).networks;
+  return (await ask(asker, (client) => client.listNetworks, {}, true)).networks;
 }
 
 export async function listEndpoints(asker: Asker, networkId = ""): Promise<readonly Endpoint[]> {
   const request = { networkId, nodeId: "" };
-  return (await ask(asker, (client) => client.listEndpoints, request)).endpoints;
+  return (await ask(asker, (client) => client.listEndpoints, request, true)).endpoints;
 }
 
 /** A part of an answer that does without: undefined instead of an error of the manager. */

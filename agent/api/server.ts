@@ -4,7 +4,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { Duplex, Readable } from "node:stream";
 import type { Clock } from "../../common/clock.js";
 import type { Close } from "../../common/closing.js";
-import { messageOf } from "../../common/fault.js";
+import { faultFields } from "../../common/fault.js";
 import type { Logger } from "../../common/log.js";
 import type { AgentNode } from "../seams.js";
 import type { Answer } from "./answer.js";
@@ -163,7 +163,7 @@ class Api {
     if (failure.logged) {
       const path = request.url?.split("?")[0];
       this.options.log.error(
-        { method: request.method, path, err: messageOf(error) },
+        { method: request.method, path, ...faultFields(error) },
         "API request failed",
       );
     }

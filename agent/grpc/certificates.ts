@@ -10,6 +10,7 @@ import {
   managerChannelCredentials,
   managerChannelOptions,
 } from "../../common/grpc/channel.js";
+import { rpcWords } from "../../common/grpc/rpc-words.js";
 import { verifySwarmRoot } from "../../common/grpc/swarm-root.js";
 import { parseJoinToken } from "../../common/join-token.js";
 import type { Timing } from "../../common/timing.js";
@@ -55,7 +56,8 @@ async function issue(
     const method = client.issueCertificate.bind(client);
     const full = IssueCertificateRequest.fromPartial(request);
     const answer = await callUnary(method, full, { addr, timeoutMs, signal });
-    if (isRefusal(answer)) return answer;
+    // As dockerd shows what a manager that it has no membership with refuses.
+    if (isRefusal(answer)) return refuse(answer.code, rpcWords(answer));
     const { nodeId, clusterId, role, certificate, rootCaCert, dataPathPort } = answer;
     return { nodeId, clusterId, role, certificate, root: rootCaCert, dataPathPort };
   } catch (error) {

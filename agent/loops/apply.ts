@@ -6,6 +6,7 @@ import { Fault, messageOf } from "../../common/fault.js";
 import type { Logger } from "../../common/log.js";
 import type { Timing } from "../../common/timing.js";
 import { Signal } from "../../common/watch.js";
+import { sentenceOf } from "../member/fault-sentence.js";
 import type { Kernel } from "../reconcile/kernel.js";
 import { type Plan, plan } from "../reconcile/plan.js";
 import { describe, needsOf, type Step, subjectOf, undoOf } from "../reconcile/step.js";
@@ -131,7 +132,7 @@ export class Applier {
         if (this.#want !== undefined) await this.#converge(this.#want, signal);
       } catch (error) {
         if (signal.aborted) return;
-        this.#failed(KERNEL, messageOf(error));
+        this.#failed(KERNEL, sentenceOf(error));
       }
       this.#wakeAtPauseEnd();
     }
@@ -175,7 +176,7 @@ export class Applier {
       } catch (error) {
         if (signal.aborted) return tried;
         held.add(subject);
-        this.#failed(subject, messageOf(error));
+        this.#failed(subject, sentenceOf(error));
         await this.#undo(step);
       }
     }

@@ -92,8 +92,10 @@ describe("the machine itself", () => {
 
   test("what the kernel does not take is undone", async () => {
     const agent = await agentIn(world());
-    agent.placing.failure = new Fault("LINK_CREATE");
-    expect(says(await agent.attachments.attach(wishOf()))).toContain("LINK_CREATE");
+    agent.placing.failure = new Fault("LINK_GONE", { name: "eth0" });
+    expect(says(await agent.attachments.attach(wishOf()))).toContain(
+      "Could not attach to network overnet: the interface eth0 is gone",
+    );
     expect(agent.endpoints.given.size + agent.placing.owned.size).toBe(0);
   });
 });

@@ -1,10 +1,18 @@
 // Endpoints that people put on this machine itself, or into namespaces that somebody else made. What
 // was asked for stays until it is detached: through restarts, and while its namespace is away.
 import type { Clock } from "../../common/clock.js";
-import { Fault, isRefusal, messageOf, type Refusal, refuse } from "../../common/fault.js";
+import {
+  Fault,
+  faultFields,
+  isRefusal,
+  messageOf,
+  type Refusal,
+  refuse,
+} from "../../common/fault.js";
 import { newSwarmId } from "../../common/ids.js";
 import type { Logger } from "../../common/log.js";
 import type { Random } from "../../common/random.js";
+import { sentenceOf } from "../member/fault-sentence.js";
 import type { SandboxRef } from "../reconcile/want.js";
 import type { Attachment, Attachments, AttachWish } from "../seams.js";
 import {
@@ -169,12 +177,9 @@ export class AttachmentLoop implements Attachments {
       if (shown === undefined) throw new Fault("ATTACHMENT_LOST", { endpoint: id });
       return shown;
     } catch (error) {
-      tools.log.warn({ endpoint: id, err: messageOf(error) }, "attach failed");
+      tools.log.warn({ endpoint: id, ...faultFields(error) }, "attach failed");
       await this.#takeDown(record);
-      return refuse(
-        "unavailable",
-        `Could not attach to network ${wish.network}: ${messageOf(error)}`,
-      );
+      return refuse("unavailable", `Could not attach to network ${wish.network}: ${whyNot(error)}`);
     }
   }
 
@@ -390,4 +395,12 @@ function samePlace(a: SandboxRef, b: SandboxRef): boolean {
 
 function chooseName(sandbox: SandboxRef, network: string, taken: ReadonlySet<string>): string {
   return sandbox.kind === "host" ? hostInterfaceName(network, taken) : sandboxInterfaceName(taken);
+}
+
+// The only deadline in an attach is that of the kernel's part.
+function whyNot(error: unknown): string {
+  const isLate = error instanceof Error && error.name === "TimeoutError";
+  return isLate
+    ? "its interface was not ready in time; the agent's log says more"
+    : sentenceOf(error);
 }

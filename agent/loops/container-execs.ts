@@ -2,9 +2,10 @@
 // the agent ends it is hung up, when the container ends it is killed.
 
 import type { Duplex } from "node:stream";
-import { isRefusal, messageOf, type Refusal, refuse } from "../../common/fault.js";
+import { isRefusal, type Refusal, refuse } from "../../common/fault.js";
 import { newLocalId } from "../../common/ids.js";
 import type { Random } from "../../common/random.js";
+import { sentenceOf } from "../member/fault-sentence.js";
 import type { ExecSpec, ExecState } from "../seams.js";
 import { checkExec } from "../task/spec.js";
 import { execRuns, noSuchExec, notRunning } from "../task/words.js";
@@ -65,7 +66,7 @@ export class Execs {
     } catch (error) {
       exec.state = "ended";
       exec.exitCode = 126;
-      return refuse("unavailable", `exec failed: ${messageOf(error)}`);
+      return refuse("unavailable", `exec failed: ${sentenceOf(error)}`);
     }
   }
 

@@ -1,9 +1,17 @@
 // From "created" to "running": addresses, sandbox, supervisor, command; or all of it undone.
 import type { Clock } from "../../common/clock.js";
-import { Fault, isRefusal, messageOf, type Refusal, refuse } from "../../common/fault.js";
+import {
+  Fault,
+  faultFields,
+  isRefusal,
+  messageOf,
+  type Refusal,
+  refuse,
+} from "../../common/fault.js";
 import { newSwarmId } from "../../common/ids.js";
 import type { Logger } from "../../common/log.js";
 import type { Random } from "../../common/random.js";
+import { sentenceOf } from "../member/fault-sentence.js";
 import { hostsText } from "../task/hosts.js";
 import type { EndpointRecord } from "../task/life.js";
 import type { Runtime, Started, Supervised } from "../task/runtime.js";
@@ -70,8 +78,8 @@ export async function startContainer(
       failure = notStarted(started);
     } else failure = refusal;
   } catch (error) {
-    tools.log.warn({ container: entry.record.id, err: messageOf(error) }, "start failed");
-    failure = abort.aborted ? GIVEN_UP : refuse("unavailable", sentenceOf(error, signal));
+    tools.log.warn({ container: entry.record.id, ...faultFields(error) }, "start failed");
+    failure = abort.aborted ? GIVEN_UP : refuse("unavailable", whyNot(error, signal));
   }
   await (await supervised?.catch(() => undefined))?.destroy();
   await giveUp(entry, tools, exitCode, failure.message);
@@ -175,8 +183,8 @@ function notStarted(started: Extract<Started, { kind: "failed" }>): Refusal {
   return refuse("invalid-argument", `failed to start the container's process: ${started.message}`);
 }
 
-function sentenceOf(error: unknown, signal: AbortSignal): string {
+function whyNot(error: unknown, signal: AbortSignal): string {
   return signal.aborted && !(error instanceof Fault)
     ? "the container's network was not ready in time"
-    : messageOf(error);
+    : sentenceOf(error);
 }

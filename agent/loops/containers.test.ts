@@ -194,9 +194,9 @@ describe("a start that fails is undone", () => {
     {
       name: "the kernel does not take it",
       arrange: ({ placing }) => {
-        placing.failure = new Fault("LINK_CREATE", { link: "eth0" });
+        placing.failure = new Fault("LINK_GONE", { name: "eth0" });
       },
-      says: "LINK_CREATE link=eth0",
+      says: "the interface eth0 is gone; is something else removing it?",
     },
     {
       name: "the subnet is the machine's own",
@@ -220,7 +220,7 @@ describe("a start that fails is undone", () => {
       arrange: ({ disk }) => {
         disk.isFull = true;
       },
-      says: "DISK_FULL",
+      says: "there is no space left on the disk for /state/containers",
     },
   ];
   for (const { name, arrange, says } of cases) {
@@ -239,7 +239,7 @@ describe("a start that fails is undone", () => {
     const agent = await agentIn(world());
     await agent.containers.create(specOf());
     agent.endpoints.isReachable = false;
-    expect(messageOf(await agent.containers.start("web"))).toBe("NO_MANAGER");
+    expect(messageOf(await agent.containers.start("web"))).toBe("no manager of the swarm answers");
     expect(agent.released.at(-1)).toHaveLength(1);
     agent.endpoints.isReachable = true;
     await expect.poll(() => agent.released.at(-1)).toEqual([]);

@@ -2,11 +2,12 @@
 // certificate is on disk before anything uses it.
 import { readCertificate, renewalTimeMs } from "../../common/certificates.js";
 import type { Clock } from "../../common/clock.js";
-import { assert, Fault, isRefusal, messageOf, type Refusal, refuse } from "../../common/fault.js";
+import { assert, Fault, isRefusal, type Refusal, refuse } from "../../common/fault.js";
 import type { Logger } from "../../common/log.js";
 import type { Random } from "../../common/random.js";
 import type { Timing } from "../../common/timing.js";
 import { Signal } from "../../common/watch.js";
+import { sentenceOf } from "../member/fault-sentence.js";
 import type { CertificateDoor, IdentityDisk, Issued, NodeIdentity } from "../seams.js";
 
 // Choice: setTimeout counts to 2^31 ms only, and a machine's clock may be set meanwhile: look daily.
@@ -53,7 +54,7 @@ export class IdentityLoop {
       const dueMs = renewalTimeMs(facts, random.below(FRACTION_STEPS) / FRACTION_STEPS);
       if ((await this.#sleepUntil(dueMs, signal)) !== "due") continue;
       const refusal = await this.renew(signal).catch((error: unknown) =>
-        refuse("unavailable", messageOf(error)),
+        refuse("unavailable", sentenceOf(error)),
       );
       if (refusal === undefined || signal.aborted) continue;
       const expired = clock.nowMs() > facts.notAfterMs;

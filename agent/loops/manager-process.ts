@@ -1,9 +1,10 @@
 // Keeps the manager process running while this node is to have one: takes over what an earlier agent
 // started, and starts it again when it ends unasked, at growing intervals.
 import type { Clock } from "../../common/clock.js";
-import { Fault, isRefusal, messageOf } from "../../common/fault.js";
+import { Fault, isRefusal } from "../../common/fault.js";
 import type { Logger } from "../../common/log.js";
 import type { Timing } from "../../common/timing.js";
+import { sentenceOf } from "../member/fault-sentence.js";
 import type {
   ManagerAdmin,
   ManagerHost,
@@ -102,7 +103,7 @@ export class ManagerProcess implements ManagerHost {
         if (signal.aborted) return;
         this.#running.release();
       } catch (error) {
-        this.#lastEnd = messageOf(error);
+        this.#lastEnd = sentenceOf(error);
       }
       this.#running = undefined;
       if (clock.monotonicMs() - beganMs > STABLE_MS) pauseMs = timing.retryMinMs;
@@ -115,7 +116,7 @@ export class ManagerProcess implements ManagerHost {
   async #answering(signal: AbortSignal): Promise<void> {
     const endMs = this.clock.monotonicMs() + this.timing.requestMs;
     for (;;) {
-      const answer = await this.admin.status().catch((error: unknown) => messageOf(error));
+      const answer = await this.admin.status().catch((error: unknown) => sentenceOf(error));
       if (typeof answer !== "string" && !isRefusal(answer)) return;
       // Ended twice is not a slow start: say why at once.
       if (this.#lastEnd !== "" || this.clock.monotonicMs() > endMs) {

@@ -1,13 +1,21 @@
 // This node as part of one swarm, from the moment it has a certificate until it leaves: its session, its
 // certificate, and its role. `membership.ts` begins and ends it.
 import type { Clock } from "../../common/clock.js";
-import { Fault, isRefusal, messageOf, type Refusal, unreachable } from "../../common/fault.js";
+import {
+  Fault,
+  faultFields,
+  isRefusal,
+  messageOf,
+  type Refusal,
+  unreachable,
+} from "../../common/fault.js";
 import type { Logger } from "../../common/log.js";
 import type { Random } from "../../common/random.js";
 import type { Timing } from "../../common/timing.js";
 import { Signal } from "../../common/watch.js";
 import type { NodeUpdate, Probe, ProbeReport } from "../../proto/gen/dispatcher.js";
 import { type NodeDescription, Role } from "../../proto/gen/types.js";
+import { sentenceOf } from "../member/fault-sentence.js";
 import { nextRoleStep, type RoleFacts, type RoleStep } from "../member/role-step.js";
 import type {
   CertificateDoor,
@@ -227,8 +235,8 @@ export class Member {
         pauseMs = timing.retryMinMs;
       } catch (error) {
         if (signal.aborted) return;
-        this.#roleProblem = `becoming a ${this.#wanted ?? this.current.role}: ${messageOf(error)}`;
-        log.warn({ step, err: messageOf(error) }, "role step failed");
+        this.#roleProblem = `becoming a ${this.#wanted ?? this.current.role}: ${sentenceOf(error)}`;
+        log.warn({ step, ...faultFields(error) }, "role step failed");
         await clock.sleep(pauseMs, signal).catch(() => {});
         pauseMs = Math.min(pauseMs * 2, timing.retryMaxMs);
       }

@@ -14,6 +14,7 @@ import type { ControlClient } from "../../proto/gen/control.js";
 import { Role } from "../../proto/gen/types.js";
 import { type ChosenAddresses, chooseAddresses, MANAGER_PORT } from "../member/advertise.js";
 import { dataPathPortOf } from "../member/data-path-port.js";
+import { sentenceOf } from "../member/fault-sentence.js";
 import * as words from "../member/words.js";
 import type {
   CertificateDoor,
@@ -343,7 +344,7 @@ export class MembershipLoop implements Membership {
     } catch (error) {
       await this.#takeBack();
       if (!(error instanceof Fault)) throw error;
-      return refuse("unavailable", words.faultSentence(error));
+      return refuse("unavailable", sentenceOf(error));
     }
     if (isRefusal(outcome)) await this.#takeBack();
     return outcome;

@@ -1,7 +1,7 @@
 // Keeps one session with the leader open: finds it among the managers known, says Hello with the
 // revision held, follows what it is told, beats, and finds the next leader when this one falls silent.
 import type { Clock } from "../../common/clock.js";
-import { Fault, isRefusal, messageOf, unreachable } from "../../common/fault.js";
+import { Fault, faultFields, isRefusal, unreachable } from "../../common/fault.js";
 import type { Logger } from "../../common/log.js";
 import type { Random } from "../../common/random.js";
 import type { Timing } from "../../common/timing.js";
@@ -12,6 +12,7 @@ import type {
   Probe,
   ProbeReport,
 } from "../../proto/gen/dispatcher.js";
+import { sentenceOf } from "../member/fault-sentence.js";
 import type { ManagerLink, Session } from "../seams.js";
 import type { HeldAssignments } from "./held-assignments.js";
 
@@ -98,8 +99,8 @@ export class SessionLoop {
         if (signal.aborted || this.#reopening) break;
         // The next round begins elsewhere: a manager that is cut off costs a whole dial each time.
         this.#failed = addr;
-        last = { kind: "connecting", problem: messageOf(error) };
-        this.deps.log.info({ addr, err: messageOf(error) }, "no session");
+        last = { kind: "connecting", problem: sentenceOf(error) };
+        this.deps.log.info({ addr, ...faultFields(error) }, "no session");
       }
     }
     return last;

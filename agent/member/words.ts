@@ -1,6 +1,6 @@
 // What Docker says, word for word: scripts and people match on these sentences. The source is dockerd
 // 20.10's own answers; where a sentence is ours, its comment says so.
-import { type Fault, type Refusal, refuse } from "../../common/fault.js";
+import { type Refusal, refuse } from "../../common/fault.js";
 
 export function alreadyInSwarm(): Refusal {
   return refuse(
@@ -61,24 +61,4 @@ export function busy(doing: string): Refusal {
 /** Ours: in the moment between a promotion and the seat in the Raft group. */
 export function becomingManager(): Refusal {
   return refuse("unavailable", "This node is becoming a swarm manager; try again in a moment.");
-}
-
-/** Ours: what went wrong on this machine while it made or joined a swarm. */
-export function faultSentence(fault: Fault): string {
-  const why = String(fault.data["why"] ?? fault.message);
-  switch (fault.code) {
-    case "MANAGER_START":
-    case "MANAGER_SPAWN":
-      return `the manager process does not start: ${why}; its log says more`;
-    case "RPC_DEADLINE":
-      return "the manager process did not answer in time; its log says more";
-    case "RPC_UNREACHABLE":
-      return `the manager process ended meanwhile: ${why}; its log says more`;
-    case "RPC_FAILED":
-      return "the manager process failed; its log says why";
-    case "DISK_FULL":
-      return `there is no space left on the disk for ${fault.data["path"]}`;
-    default:
-      return fault.message;
-  }
 }

@@ -1,7 +1,7 @@
 // Refusals and faults on the wire. A server says a Refusal with its status code, its sentence, and a
 // mark, so that a client can tell "the manager says no" from "the link is down", which share codes.
 import { Metadata, type ServiceError, type StatusObject, status } from "@grpc/grpc-js";
-import { Fault, type Refusal, type RefusalCode, Refused, refuse } from "../fault.js";
+import { Fault, messageOf, type Refusal, type RefusalCode, Refused, refuse } from "../fault.js";
 
 /** Trailer that marks a status as a Refusal of ours. */
 export const REFUSAL_MARK = "skein-refusal";
@@ -30,7 +30,7 @@ const CODE_OF = new Map<status, RefusalCode>(
 export function statusOf(error: unknown): Partial<StatusObject> & { code: status } {
   if (error instanceof NotLeader) return { ...marked(error.refusal), metadata: error.metadata() };
   if (error instanceof Refused) return marked(error.refusal);
-  if (error instanceof Fault) return { code: status.INTERNAL, details: error.message };
+  if (error instanceof Fault) return { code: status.INTERNAL, details: inShort(error) };
   return { code: status.INTERNAL, details: "internal error; see this manager's log" };
 }
 
@@ -44,7 +44,11 @@ export function refusalOrFault(error: ServiceError, addr: string): Refusal | Fau
   }
   if (error.code === status.DEADLINE_EXCEEDED) return new Fault("RPC_DEADLINE", { addr }, error);
   if (error.code === status.CANCELLED) return new Fault("RPC_CANCELLED", { addr }, error);
-  return new Fault("RPC_FAILED", { addr, code: status[error.code] }, error);
+  return new Fault(
+    "RPC_FAILED",
+    { addr, code: status[error.code], why: plain(error.details) },
+    error,
+  );
 }
 
 /** The leader's address in a refusal by a manager that does not lead. */
@@ -82,6 +86,13 @@ function marked(refusal: Refusal): { code: status; details: string; metadata: Me
   const metadata = new Metadata();
   metadata.set(REFUSAL_MARK, refusal.code);
   return { code: STATUS_OF[refusal.code], details: refusal.message, metadata };
+}
+
+/** A person may read it at the other end: the code to search the log for, and the cause; no fields. */
+function inShort(fault: Fault): string {
+  if (!fault.message.startsWith(fault.code)) return fault.message;
+  const why = fault.data["why"] ?? (fault.cause === undefined ? "" : messageOf(fault.cause));
+  return why === "" ? fault.code : `${fault.code}: ${why}`;
 }
 
 /** "connect ECONNREFUSED 10.0.0.1:2377" in the words of connect(2)'s manual page. */

@@ -52,9 +52,9 @@ function byToken(cluster: Cluster, question: IssueQuestion): IssueDecision | Ref
   return worker ? { kind: "join", role: Role.WORKER } : WRONG_TOKEN;
 }
 
-// Docker's words (swarmkit ca/server.go), for a wrong, a rotated and a missing one alike.
+// Docker's words and code (swarmkit ca/server.go), for a wrong, a rotated and a missing one alike.
 const WRONG_TOKEN = refuse(
-  "permission-denied",
+  "invalid-argument",
   "A valid join token is necessary to join this cluster",
 );
 

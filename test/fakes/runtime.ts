@@ -126,7 +126,7 @@ export class MemoryContainerDisk implements ContainerDisk {
   }
 
   async save(record: ContainerRecord): Promise<void> {
-    if (this.isFull) throw new Fault("DISK_FULL");
+    if (this.isFull) throw new Fault("DISK_FULL", { path: "/state/containers" });
     this.history.push(record);
     this.files.set(record.id, JSON.stringify(record));
   }
