@@ -25,6 +25,8 @@ describe("refused is", () => {
   const cases = [
     ["rotating the CA", { CAConfig: { ForceRotate: 1 } }, 501],
     ["an external CA", { CAConfig: { ExternalCAs: [{}] } }, 501],
+    ["another election time", { Raft: { ElectionTick: 3 } }, 400],
+    ["a log driver", { TaskDefaults: { LogDriver: { Name: "syslog" } } }, 501],
     ["a negative history", { Orchestration: { TaskHistoryRetentionLimit: -1 } }, 400],
     ["a spec of another shape", { Raft: [] }, 400],
   ] as const;

@@ -78,6 +78,10 @@ function specJson(spec: ClusterSpec | undefined): object {
 export function specFromJson(json: JsonObject): ClusterSpec {
   refuseUnserved(objectIn(json, "CAConfig"));
   const raft = objectIn(json, "Raft");
+  refuseFixed(raft);
+  if (Object.keys(objectIn(objectIn(json, "TaskDefaults"), "LogDriver")).length > 0) {
+    throw unserved("a default log driver of tasks is");
+  }
   const nanoseconds = (object: JsonObject, key: string) =>
     Math.round((numberIn(object, key) ?? 0) / NS_PER_MS);
   return {
@@ -94,6 +98,21 @@ export function specFromJson(json: JsonObject): ClusterSpec {
     keepOldSnapshots: counted(numberIn(raft, "KeepOldSnapshots") ?? 0, "number of old snapshots"),
     autolockManagers: flagIn(objectIn(json, "EncryptionConfig"), "AutoLockManagers"),
   };
+}
+
+/** Clients send back what they were shown; anything else would be taken and do nothing. */
+function refuseFixed(raft: JsonObject): void {
+  const fixed = {
+    LogEntriesForSlowFollowers: SLOW_FOLLOWER_ENTRIES,
+    ElectionTick: ELECTION_TICKS,
+    HeartbeatTick: HEARTBEAT_TICKS,
+  };
+  for (const [key, value] of Object.entries(fixed)) {
+    const asked = numberIn(raft, key) ?? 0;
+    if (asked !== 0 && asked !== value) {
+      throw badRequest(`Raft.${key} cannot be changed: it is ${value}, not ${asked}`);
+    }
+  }
 }
 
 function counted(value: number, what: string): number {

@@ -80,6 +80,27 @@ describe("refused is", () => {
     ],
     ["a mount", { HostConfig: { Binds: ["/a:/b"] } }, 501, "mounting into a process"],
     ["a memory limit", { HostConfig: { Memory: 1024 } }, 501, "a memory limit (HostConfig.Memory)"],
+    ["an OOM score", { HostConfig: { OomScoreAdj: -500 } }, 501, "(HostConfig.OomScoreAdj)"],
+    ["shared memory", { HostConfig: { ShmSize: 1 } }, 501, "(HostConfig.ShmSize)"],
+    ["an exposed port", { ExposedPorts: { "80/tcp": {} } }, 501, "(Config.ExposedPorts)"],
+    [
+      "another log driver",
+      { HostConfig: { LogConfig: { Type: "syslog" } } },
+      501,
+      'log driver "syslog"',
+    ],
+    [
+      "a log option",
+      { HostConfig: { LogConfig: { Type: "", Config: { "max-size": "1m" } } } },
+      501,
+      'log option "max-size"',
+    ],
+    [
+      "an option of an endpoint",
+      { NetworkingConfig: { EndpointsConfig: { a: { DriverOpts: { x: "y" } } } } },
+      501,
+      "driver options of an endpoint",
+    ],
     [
       "a restart policy",
       { HostConfig: { RestartPolicy: { Name: "always" } } },

@@ -40,6 +40,7 @@ export function containerRequest(
       throw unserved(`${refuse.what} (${refuse.of}.${refuse.key}) is`);
   }
   checkRestart(objectIn(host, "RestartPolicy"));
+  checkLog(objectIn(host, "LogConfig"));
   const network = networking(json, host, version, warnings);
   const spec: ContainerSpec = {
     name: name.replace(/^\//, ""),
@@ -84,6 +85,13 @@ function checkRestart(policy: JsonObject): void {
   if (name !== "" && name !== "no") throw unserved(`restart policy "${name}" is`);
 }
 
+function checkLog(log: JsonObject): void {
+  const type = textIn(log, "Type");
+  if (type !== "" && type !== "json-file") throw unserved(`log driver "${type}" is`);
+  const [option] = Object.keys(textMapIn(log, "Config"));
+  if (option !== undefined) throw unserved(`log option "${option}" (HostConfig.LogConfig) is`);
+}
+
 interface Networking {
   readonly networkMode: ContainerSpec["networkMode"];
   readonly endpoints: readonly EndpointWish[];
@@ -120,6 +128,10 @@ function endpointWish(network: string, config: JsonObject): EndpointWish {
   const ipam = objectIn(config, "IPAMConfig");
   if (isAsked(config["MacAddress"] ?? null)) throw unserved("choosing a MAC address is");
   if (isAsked(config["Links"] ?? null)) throw unserved("links between containers are");
+  if (isAsked(config["DriverOpts"])) throw unserved("driver options of an endpoint are");
+  if (isAsked(config["GwPriority"]))
+    throw unserved("choosing the default gateway (gw-priority) is");
+  if (isAsked(ipam["LinkLocalIPs"])) throw unserved("choosing link-local addresses is");
   return {
     network,
     aliases: textsIn(config, "Aliases"),
@@ -141,6 +153,9 @@ const CONFIG_FIELDS = refusedIn("Config", {
   Volumes: "a volume",
   MacAddress: "choosing a MAC address",
   Healthcheck: "a health check",
+  Domainname: "a domain name",
+  ExposedPorts: "exposing a port",
+  NetworkDisabled: "networking that is turned off",
 });
 
 const HOST_FIELDS = refusedIn("HostConfig", {
@@ -177,11 +192,34 @@ const HOST_FIELDS = refusedIn("HostConfig", {
   ExtraHosts: "extra host names",
   GroupAdd: "additional groups",
   Init: "an init process",
+  Annotations: "annotations",
+  BlkioWeight: "an I/O limit",
+  BlkioWeightDevice: "an I/O limit",
+  BlkioDeviceReadBps: "an I/O limit",
+  BlkioDeviceWriteBps: "an I/O limit",
+  BlkioDeviceReadIOps: "an I/O limit",
+  BlkioDeviceWriteIOps: "an I/O limit",
+  Cgroup: "a cgroup",
+  CgroupParent: "a cgroup",
+  CgroupnsMode: "a cgroup namespace mode",
+  CpuRealtimePeriod: "a CPU limit",
+  CpuRealtimeRuntime: "a CPU limit",
+  CpusetMems: "a memory limit",
+  DeviceCgroupRules: "giving devices",
+  IpcMode: "an IPC mode",
+  KernelMemory: "a memory limit",
+  MemorySwap: "a memory limit",
+  MemorySwappiness: "a memory limit",
+  OomKillDisable: "sparing a process when memory is short",
+  OomScoreAdj: "sparing a process when memory is short",
+  ShmSize: "a size for /dev/shm",
+  StorageOpt: "a storage option",
+  VolumeDriver: "a volume",
 });
 
 /** Whether it says anything: not absent, null, empty, false, or zero; -1 is "no limit". */
 function isAsked(value: Json | undefined): boolean {
   if (value === undefined || value === null || value === false || value === "") return false;
-  if (typeof value === "number") return value > 0;
+  if (typeof value === "number") return value !== 0 && value !== -1;
   return typeof value !== "object" || Object.keys(value).length > 0;
 }

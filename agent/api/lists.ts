@@ -45,6 +45,7 @@ export const LIST_ROUTES: readonly Route[] = [
   route("DELETE", "/volumes/{name}", (call) => noVolume(call)),
   route("POST", "/volumes/prune", () => json({ VolumesDeleted: null, SpaceReclaimed: 0 })),
   route("POST", "/images/prune", () => json({ ImagesDeleted: null, SpaceReclaimed: 0 })),
+  route("POST", "/build/prune", () => json({ CachesDeleted: null, SpaceReclaimed: 0 })),
   route("GET", "/plugins", () => json([])),
 ];
 

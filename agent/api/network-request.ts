@@ -19,8 +19,16 @@ export function networkSpecFromJson(json: JsonObject): NetworkSpec {
   if (flagIn(json, "ConfigOnly") || textIn(objectIn(json, "ConfigFrom"), "Network") !== "") {
     throw unserved("configuration-only networks are");
   }
+  const scope = textIn(json, "Scope");
+  if (scope !== "" && scope !== "swarm") {
+    throw badRequest(`invalid scope "${scope}": an overlay network is of scope "swarm"`);
+  }
   if (json["EnableIPv4"] === false) throw unserved("overlay networks without IPv4 addresses are");
   const ipam = objectIn(json, "IPAM");
+  const [option] = Object.keys(textMapIn(ipam, "Options"));
+  if (option !== undefined) {
+    throw badRequest(`unknown IPAM option "${option}": the default IPAM driver has none`);
+  }
   return {
     name,
     labels: textMapIn(json, "Labels"),

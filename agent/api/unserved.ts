@@ -4,7 +4,7 @@ import { unserved } from "./http-error.js";
 import { manager } from "./manager.js";
 import { type Route, route } from "./router.js";
 
-const NO_IMAGES = "container images (only commands of this machine run, --runtime process) are";
+const NO_IMAGES = 'container images (this machine\'s own commands run as the image "process") are';
 const NO_VOLUMES = "volumes are";
 const NO_PLUGINS = "plugins are";
 
@@ -19,7 +19,6 @@ export const UNSERVED: readonly (readonly [method: string, pattern: string, what
   ["GET", "/images/{name}/history", NO_IMAGES],
   ["GET", "/distribution/{name}/json", NO_IMAGES],
   ["POST", "/build", NO_IMAGES],
-  ["POST", "/build/prune", NO_IMAGES],
   ["POST", "/build/cancel", NO_IMAGES],
   ["POST", "/commit", NO_IMAGES],
   ["POST", "/auth", "logging in to a registry is"],

@@ -5,6 +5,7 @@ import type { Handler } from "../command.js";
 import { commandPage } from "../help/page.js";
 import { at, flag, type Json, type JsonObject, number, object, text } from "../json.js";
 import { withProgress } from "../term/progress.js";
+import { parseExternalCa } from "./external-ca.js";
 import { printUnlockKey } from "./swarm-keys.js";
 
 export const init: Handler = async (cli, { flags }) => {
@@ -142,6 +143,12 @@ export function withSettings(old: JsonObject, flags: Values): JsonObject {
       : {}),
     ...(flags.has("max-snapshots") ? { KeepOldSnapshots: flags.number("max-snapshots") } : {}),
   };
+  const ca = {
+    ...(flags.has("cert-expiry") ? { NodeCertExpiry: flags.nanoseconds("cert-expiry") } : {}),
+    ...(flags.has("external-ca")
+      ? { ExternalCAs: flags.list("external-ca").map(parseExternalCa) }
+      : {}),
+  };
   return {
     ...old,
     ...change("Orchestration", "task-history-limit", "TaskHistoryRetentionLimit", () =>
@@ -151,7 +158,7 @@ export function withSettings(old: JsonObject, flags: Values): JsonObject {
     ...change("Dispatcher", "dispatcher-heartbeat", "HeartbeatPeriod", () =>
       flags.nanoseconds("dispatcher-heartbeat"),
     ),
-    ...change("CAConfig", "cert-expiry", "NodeCertExpiry", () => flags.nanoseconds("cert-expiry")),
+    ...(Object.keys(ca).length > 0 ? { CAConfig: { ...object(old["CAConfig"]), ...ca } } : {}),
     ...change("EncryptionConfig", "autolock", "AutoLockManagers", () => flags.bool("autolock")),
   };
 }
