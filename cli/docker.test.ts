@@ -1,16 +1,17 @@
 // The real docker CLI and skein, asked the same of the same fake agent, print the same. Skipped where
-// there is no docker CLI (it is a client only: no daemon is needed or started).
+// there is no docker CLI (it is a client only: no daemon is needed or started); where it is of another
+// series, only exit codes are compared.
 import assert from "node:assert/strict";
-import { execFile, spawnSync } from "node:child_process";
+import { execFile } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, test } from "vitest";
+import { hasDocker, saysTheSameWords } from "../test/contract/docker-client.js";
 import { type Exchange, FakeAgent } from "./testing/fake-agent.js";
 import { type RunResult, run } from "./testing/run.js";
 
 const execFileAsync = promisify(execFile);
-const hasDocker = spawnSync("docker", ["--version"]).status === 0;
 
 function recorded(name: string): readonly Exchange[] {
   const path = join(import.meta.dirname, "testdata", `${name}.json`);
@@ -242,9 +243,10 @@ describe.skipIf(!hasDocker)("skein and docker", () => {
     test(`print the same for: ${words.join(" ")}`, async () => {
       const want = await docker(words, agent.socketPath);
       const got = await run(words, { socket: agent.socketPath });
+      assert.equal(got.exit, want.exit);
+      if (!saysTheSameWords) return;
       assert.equal(got.stdout, want.stdout);
       assert.equal(got.stderr, want.stderr);
-      assert.equal(got.exit, want.exit);
     });
   }
 
@@ -253,9 +255,10 @@ describe.skipIf(!hasDocker)("skein and docker", () => {
       const want = await docker(words, agent.socketPath);
       const got = await run(words, { socket: agent.socketPath });
       assert.notEqual(want.exit, 0);
+      assert.equal(got.exit, want.exit);
+      if (!saysTheSameWords) return;
       const inOurWords = want.stderr.replaceAll(/(?<![\w/.-])docker(:?) (?=['a-z-])/g, "skein$1 ");
       assert.equal(got.stderr, inOurWords);
-      assert.equal(got.exit, want.exit);
     });
   }
 });

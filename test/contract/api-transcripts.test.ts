@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { Role } from "../../proto/gen/types.js";
 import { meant } from "./api-differences.js";
 import { type ApiLab, apiLab, type Ran } from "./api-lab.js";
+import { saysTheSameWords } from "./docker-client.js";
 import { normalised, readTranscript, type Transcript } from "./transcript.js";
 
 // dockerd 20.10 of the transcripts speaks 1.41: what newer versions add is compared in api-shapes.test.ts.
@@ -39,7 +40,9 @@ function says(name: string): void {
       apiVersion: API_VERSION,
       stdin: transcript.stdin,
     });
-    expect(comparable(ran)).toEqual(comparable(meant(transcript)));
+    const want = meant(transcript);
+    expect(ran.exitCode, ran.stderr).toBe(want.exitCode);
+    if (saysTheSameWords) expect(comparable(ran)).toEqual(comparable(want));
   });
 }
 
