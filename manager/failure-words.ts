@@ -22,6 +22,7 @@ export function failureSentence(error: unknown): string {
     case "LOG_DAMAGED":
       return `${where} is damaged at byte ${offset}${because}. ${ADVICE}`;
     case "STATE_READ":
+    case "FILE_WRITE":
     case "LOG_IO":
       return `${where} cannot be read or written: ${messageOf(error.cause ?? error)}`;
     case "LISTEN":

@@ -1,8 +1,8 @@
 // `<state>/attachments.json`: what people attached by hand. Written whole, atomically, mode 0600.
 import { join } from "node:path";
+import { readIfThere, replaceFile } from "../../common/durable-files.js";
 import { Fault } from "../../common/fault.js";
 import type { AttachmentDisk, AttachmentRecord } from "../task/keeping.js";
-import { readIfThere, replaceFile } from "./replace-file.js";
 
 const FORMAT = 1;
 

@@ -2,10 +2,15 @@
 // container's log and how its lives ended, which the runtime writes; it goes as a whole.
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
+import {
+  ensureFolder,
+  readIfThere,
+  removeDurably,
+  replaceFile,
+} from "../../common/durable-files.js";
 import { isLocalId } from "../../common/ids.js";
 import type { ContainerDisk } from "../task/keeping.js";
 import type { ContainerRecord } from "../task/life.js";
-import { ensureFolder, readIfThere, removeDurably, replaceFile } from "./replace-file.js";
 
 const FORMAT = 1;
 const PHASES = ["created", "preparing", "starting", "running", "ended", "removing"];

@@ -2,11 +2,11 @@ import { mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promise
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { replaceFile } from "../../common/durable-files.js";
 import { Fault } from "../../common/fault.js";
 import { Assignments } from "../../proto/gen/dispatcher.js";
 import { decodeJournal, encodeJournal, journalAt } from "./journal.js";
 import { nodeDiskAt, parseNodeRecord } from "./node-file.js";
-import { replaceFile } from "./replace-file.js";
 import { openStateFolder } from "./state-folder.js";
 import { explain } from "./state-problem.js";
 

@@ -2,9 +2,14 @@
 // renewal keeps the key and replaces the certificate, so that any mix of old and new files is usable.
 import { createPrivateKey, X509Certificate } from "node:crypto";
 import { join } from "node:path";
+import {
+  ensureFolder,
+  readIfThere,
+  removeDurably,
+  replaceFile,
+} from "../../common/durable-files.js";
 import { Fault } from "../../common/fault.js";
 import type { IdentityDisk, NodeIdentity } from "../seams.js";
-import { ensureFolder, readIfThere, removeDurably, replaceFile } from "./replace-file.js";
 
 export function identityDiskAt(stateDir: string): IdentityDisk {
   const folder = join(stateDir, "identity");

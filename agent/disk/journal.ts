@@ -5,10 +5,10 @@
 //
 // Both numbers are big-endian; the CRC (zlib's) is of the message's bytes.
 import { crc32 } from "node:zlib";
+import { readIfThere, removeDurably, replaceFile } from "../../common/durable-files.js";
 import { Fault } from "../../common/fault.js";
 import { Assignments } from "../../proto/gen/dispatcher.js";
 import type { Journal } from "../seams.js";
-import { readIfThere, removeDurably, replaceFile } from "./replace-file.js";
 
 const MAGIC = Buffer.from("SKJ1");
 const HEADER_BYTES = 12;

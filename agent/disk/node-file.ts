@@ -1,9 +1,9 @@
 // node.json: that this node is part of a swarm, and what it needs to find the swarm again. The file's
 // presence is the membership: it is written last on the way in and removed first on the way out.
 import { join } from "node:path";
+import { readIfThere, removeDurably, replaceFile } from "../../common/durable-files.js";
 import { Fault } from "../../common/fault.js";
 import type { NodeDisk, NodeRecord } from "../seams.js";
-import { readIfThere, removeDurably, replaceFile } from "./replace-file.js";
 
 export function nodeDiskAt(stateDir: string): NodeDisk {
   const path = join(stateDir, "node.json");

@@ -1,8 +1,8 @@
 // releases.json: ids of endpoints that are still to be given back to the swarm.
 import { join } from "node:path";
+import { readIfThere, removeDurably, replaceFile } from "../../common/durable-files.js";
 import { Fault } from "../../common/fault.js";
 import type { ReleaseDisk } from "../task/keeping.js";
-import { readIfThere, removeDurably, replaceFile } from "./replace-file.js";
 
 export function releaseDiskAt(stateDir: string): ReleaseDisk {
   const path = join(stateDir, "releases.json");

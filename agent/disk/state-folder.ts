@@ -3,15 +3,15 @@
 import { closeSync, openSync } from "node:fs";
 import { chmod, readdir } from "node:fs/promises";
 import { join } from "node:path";
-import { Fault } from "../../common/fault.js";
-import { tryLock } from "./lock.js";
 import {
   ensureFolder,
   hasCode,
   readIfThere,
   removeTemporaries,
   replaceFile,
-} from "./replace-file.js";
+} from "../../common/durable-files.js";
+import { Fault } from "../../common/fault.js";
+import { tryLock } from "../../common/libc.js";
 
 const FORMAT_FILE = "format";
 /** The version of everything that the agent keeps; raised when an older release could not read it. */

@@ -1,6 +1,7 @@
 // The steps on sandboxes and on the endpoints in them.
+
+import { EBUSY, EEXIST } from "../../common/errno.js";
 import { Fault } from "../../common/fault.js";
-import { EBUSY, EEXIST } from "../netlink/errno.js";
 import { putAddress } from "../netlink/interface-address.js";
 import {
   changeLink,

@@ -1,9 +1,8 @@
-// The one door to libc. Each function here is the system call of the same name; a failure is a
-// `SystemError` with its errno. Nothing else in the program loads a shared library.
+// The system calls that the agent needs and Node does not have, each by its own name. Those that change a namespace act
+// on the calling thread only.
 import { endianness } from "node:os";
-import koffi from "koffi";
 import { assert } from "../../common/fault.js";
-import { errnoName, errnoText } from "../netlink/errno.js";
+import { bindCall, check, lastErrno } from "../../common/libc.js";
 
 // The codecs read and write host byte order as little-endian.
 assert(endianness() === "LE", "this machine is little-endian");
@@ -18,8 +17,13 @@ export const MSG_TRUNC = 0x20;
 export const SOL_SOCKET = 1;
 export const SO_RCVBUF = 8;
 export const SO_RCVBUFFORCE = 33;
+export const CLONE_NEWNS = 0x00020000;
+export const CLONE_NEWUTS = 0x04000000;
+export const CLONE_NEWPID = 0x20000000;
 export const CLONE_NEWNET = 0x40000000;
-export const MS_BIND = 4096;
+export const MS_BIND = 0x1000;
+export const MS_REC = 0x4000;
+export const MS_SLAVE = 1 << 19;
 export const MNT_DETACH = 2;
 export const IPPROTO_ICMP = 1;
 export const IPPROTO_ICMPV6 = 58;
@@ -29,25 +33,6 @@ const CLOCK_REALTIME = 0;
 export const EPOLL_CTL_ADD = 1;
 export const EPOLL_CTL_DEL = 2;
 export const EPOLLIN = 1;
-
-/** A system call that failed. */
-export class SystemError extends Error {
-  readonly errnoName: string;
-  constructor(
-    readonly call: string,
-    readonly errno: number,
-  ) {
-    super(`${call}: ${errnoText(errno)}`);
-    this.errnoName = errnoName(errno);
-  }
-}
-
-type Call = (...args: readonly (number | string | Uint8Array | null)[]) => number;
-
-const library = koffi.load("libc.so.6");
-function bindCall(prototype: string): Call {
-  return library.func(prototype) as unknown as Call;
-}
 
 const calls = {
   socket: bindCall("int socket(int, int, int)"),
@@ -60,17 +45,13 @@ const calls = {
   unshare: bindCall("int unshare(int)"),
   mount: bindCall("int mount(const char *, const char *, const char *, unsigned long, void *)"),
   umount2: bindCall("int umount2(const char *, int)"),
+  sethostname: bindCall("int sethostname(const char *, size_t)"),
   ioctl: bindCall("int ioctl(int, unsigned long, void *)"),
   clock_gettime: bindCall("int clock_gettime(int, void *)"),
   epoll_create1: bindCall("int epoll_create1(int)"),
   epoll_ctl: bindCall("int epoll_ctl(int, int, int, const void *)"),
   epoll_wait: bindCall("int epoll_wait(int, void *, int, int)"),
 };
-
-function check(call: keyof typeof calls, result: number): number {
-  if (result < 0) throw new SystemError(call, koffi.errno());
-  return result;
-}
 
 export function socket(family: number, type: number, protocol: number): number {
   return check("socket", calls.socket(family, type | SOCK_CLOEXEC, protocol));
@@ -91,7 +72,7 @@ export function recv(fd: number, bytes: Uint8Array, flags: number): number {
 /** The length received, or the errno, negated: for callers to whom EAGAIN is no failure. */
 export function tryRecv(fd: number, bytes: Uint8Array, flags: number): number {
   const length = calls.recv(fd, bytes, bytes.length, flags);
-  return length < 0 ? -koffi.errno() : length;
+  return length < 0 ? -lastErrno() : length;
 }
 export function setsockopt(fd: number, level: number, option: number, value: number): void {
   const bytes = Buffer.alloc(4);
@@ -114,11 +95,18 @@ export function setns(fd: number, kind: number): void {
 export function unshare(kind: number): void {
   check("unshare", calls.unshare(kind));
 }
-export function mount(source: string, target: string, kind: string, flags: number): void {
+export function mount(source: string, target: string, kind: string | null, flags: number): void {
   check("mount", calls.mount(source, target, kind, flags, null));
 }
 export function umount2(target: string, flags: number): void {
   check("umount2", calls.umount2(target, flags));
+}
+export function sethostname(name: string): void {
+  check("sethostname", calls.sethostname(name, Buffer.byteLength(name)));
+}
+/** `argument` is read and written in place; what the call answers is returned, it is never negative. */
+export function ioctl(fd: number, request: number, argument: Uint8Array | null): number {
+  return check("ioctl", calls.ioctl(fd, request, argument));
 }
 const timespec = Buffer.alloc(16);
 function timespecUs(): number {

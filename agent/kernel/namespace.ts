@@ -4,6 +4,7 @@
 // Entering moves one thread, the main one, and only for as long as a synchronous function runs. An
 // async call in such a window could start libuv's threads inside the other namespace, where they would
 // stay: hence `() => T` that must not be a promise.
+
 import {
   closeSync,
   existsSync,
@@ -16,18 +17,10 @@ import {
   writeFileSync,
 } from "node:fs";
 import { dirname } from "node:path";
+import { EINVAL, ENOENT } from "../../common/errno.js";
 import { Fault } from "../../common/fault.js";
-import { EINVAL, ENOENT } from "../netlink/errno.js";
-import {
-  CLONE_NEWNET,
-  MNT_DETACH,
-  MS_BIND,
-  mount,
-  SystemError,
-  setns,
-  umount2,
-  unshare,
-} from "./libc.js";
+import { SystemError } from "../../common/libc.js";
+import { CLONE_NEWNET, MNT_DETACH, MS_BIND, mount, setns, umount2, unshare } from "./libc.js";
 
 // The calling thread's, which /proc/self is only for the main one.
 const OWN_NAMESPACE = "/proc/thread-self/ns/net";

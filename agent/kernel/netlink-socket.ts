@@ -1,8 +1,11 @@
 // A netlink socket: many requests a send, answers read at once. Synchronous, because rtnetlink is: when
 // send returns, the kernel has done the work and queued the answers. A socket belongs for good to the
 // network namespace that its opener was in.
+
 import { closeSync } from "node:fs";
+import { EAGAIN, EINTR, ENOBUFS, errnoText } from "../../common/errno.js";
 import { Fault } from "../../common/fault.js";
+import { SystemError } from "../../common/libc.js";
 import {
   AF_NETLINK,
   NETLINK_ADD_MEMBERSHIP,
@@ -11,7 +14,6 @@ import {
   NETLINK_ROUTE,
   SOL_NETLINK,
 } from "../netlink/constants.js";
-import { EAGAIN, EINTR, ENOBUFS, errnoText } from "../netlink/errno.js";
 import { eachMessage, endingOf, isInterrupted, type NetlinkMessage } from "../netlink/message.js";
 import { NetlinkWriter } from "../netlink/writer.js";
 import {
@@ -21,7 +23,6 @@ import {
   SO_RCVBUFFORCE,
   SOCK_RAW,
   SOL_SOCKET,
-  SystemError,
   send,
   setsockopt,
   socket,

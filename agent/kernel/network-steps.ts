@@ -1,8 +1,15 @@
 // The steps on one network's namespace: bridge, VXLAN device, rows.
 import { closeSync, openSync } from "node:fs";
 import { formatIp } from "../../common/address.js";
+import {
+  EADDRINUSE,
+  EADDRNOTAVAIL,
+  EEXIST,
+  ENODEV,
+  ENOENT,
+  EOPNOTSUPP,
+} from "../../common/errno.js";
 import { Fault } from "../../common/fault.js";
-import { EADDRINUSE, EADDRNOTAVAIL, EEXIST, ENODEV, ENOENT, EOPNOTSUPP } from "../netlink/errno.js";
 import {
   changeLink,
   changePort,

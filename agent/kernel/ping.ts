@@ -1,6 +1,7 @@
 // ICMP echo from inside a namespace: the Pinger seam. The socket is made in the namespace and then used
 // from outside. Replies are fetched every few milliseconds, but timed by the kernel's own arrival stamps,
 // so a busy event loop delays the answer and not the figure.
+
 import { randomBytes } from "node:crypto";
 import { closeSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -13,6 +14,7 @@ import {
   parseIp,
 } from "../../common/address.js";
 import { messageOf } from "../../common/fault.js";
+import { SystemError } from "../../common/libc.js";
 import { AF_INET, AF_INET6 } from "../netlink/constants.js";
 import { decodeIcmp, encodeEcho } from "../overlay/icmp.js";
 import type { Pinger, PingOutcome, PingTarget } from "../seams.js";
@@ -25,7 +27,6 @@ import {
   SO_RCVBUFFORCE,
   SOCK_RAW,
   SOL_SOCKET,
-  SystemError,
   sendto,
   setsockopt,
   socket,

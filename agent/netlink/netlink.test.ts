@@ -1,11 +1,11 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { type Ip, type Prefix, parseIp, parsePrefix } from "../../common/address.js";
+import { errnoName, errnoText } from "../../common/errno.js";
 import { ipText, ipTextBytes, macBytes, macText } from "./addresses.js";
 import { eachAttribute } from "./attribute.js";
 import * as captured from "./captured.js";
 import { NLM_F_ACK, NLM_F_ACK_TLVS, NLM_F_CAPPED, NLMSG_ERROR } from "./constants.js";
-import { errnoName, errnoText } from "./errno.js";
 import { decodeAddress, deleteAddress, putAddress } from "./interface-address.js";
 import { changeLink, changePort, decodeLink, newBridge, newVeth, newVxlan } from "./link.js";
 import { eachMessage, endingOf, type NetlinkMessage } from "./message.js";

@@ -1,8 +1,8 @@
 // Is a file a network namespace, and which? namespaces(7), ioctl_ns(2).
 import { closeSync, fstatSync, openSync, statSync } from "node:fs";
 import { messageOf } from "../../common/fault.js";
+import { CLONE_NEWNET, ioctl } from "../kernel/libc.js";
 import type { NamespaceLook } from "../task/keeping.js";
-import { CLONE_NEWNET, ioctl } from "./libc.js";
 
 // include/uapi/linux/nsfs.h
 const NS_GET_NSTYPE = 0xb703;

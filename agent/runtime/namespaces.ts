@@ -13,8 +13,8 @@
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { closeSync, existsSync, openSync, readFileSync } from "node:fs";
 import { Fault } from "../../common/fault.js";
+import * as libc from "../kernel/libc.js";
 import { DEFAULT_PATH } from "../task/environment.js";
-import * as libc from "./libc.js";
 
 export interface NamespaceWish {
   readonly hostname: string;
@@ -134,7 +134,7 @@ function detachNamespaceFiles(folder: string): void {
     .split("\n")
     .map((line) => (line.split(" ")[4] ?? "").replaceAll("\\040", " "))
     .filter((point) => point.startsWith(`${folder}/`));
-  for (const point of points.reverse()) attempt(() => libc.umount(point, libc.MNT_DETACH));
+  for (const point of points.reverse()) attempt(() => libc.umount2(point, libc.MNT_DETACH));
 }
 
 function attempt(work: () => void): void {

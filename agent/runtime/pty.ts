@@ -1,6 +1,6 @@
 // Pseudo-terminals: pty(7), without a line of C.
 import { closeSync, constants, openSync } from "node:fs";
-import { ioctl } from "./libc.js";
+import { ioctl } from "../kernel/libc.js";
 
 // include/uapi/asm-generic/ioctls.h
 const TIOCSWINSZ = 0x5414;

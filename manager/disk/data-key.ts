@@ -6,8 +6,8 @@
 import { randomBytes } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { replaceFile } from "../../common/durable-files.js";
 import { Fault } from "../../common/fault.js";
-import { replaceFile } from "./replace-file.js";
 import type { StateDir } from "./state-dir.js";
 
 // AES-256.

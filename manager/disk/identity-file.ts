@@ -2,8 +2,8 @@
 // agent's copy belongs to root, and the manager runs as an ordinary user).
 import { mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { replaceFile } from "../../common/durable-files.js";
 import { Fault } from "../../common/fault.js";
-import { replaceFile } from "./replace-file.js";
 import type { StateDir } from "./state-dir.js";
 
 export interface ManagerIdentity {

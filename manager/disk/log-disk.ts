@@ -2,12 +2,12 @@
 // in <dir>/snapshots holds what came before them. Each start begins a new segment.
 import { mkdir, open, readdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
+import { isFull, syncFolder } from "../../common/durable-files.js";
 import { Fault } from "../../common/fault.js";
 import type { Logger } from "../../common/log.js";
 import type { Entry, HardState, LogFrame, RaftSnapshot } from "../../proto/gen/raft.js";
 import type { LogDisk, StoredLog } from "../seams.js";
 import { loadDataKey } from "./data-key.js";
-import { isFull, syncDir } from "./replace-file.js";
 import { Replay } from "./replay.js";
 import { decodeSegment } from "./segment-format.js";
 import { SegmentWriter, type WriteAt, writeAll } from "./segment-writer.js";
@@ -106,7 +106,7 @@ class SegmentedLog implements LogDisk {
     if (rest === "none") return 0;
     const tornBytes = bytes.length - soundBytes;
     if (soundBytes > 0) await cut(path, soundBytes);
-    await syncDir(this.dir);
+    await syncFolder(this.dir);
     this.options.log.warn(
       { file: path, offset: soundBytes, tornBytes },
       "cut a torn write off the log",
@@ -173,7 +173,7 @@ class SegmentedLog implements LogDisk {
       this.#segments.shift();
       removed = true;
     }
-    if (removed) await syncDir(this.dir);
+    if (removed) await syncFolder(this.dir);
   }
 
   async close(): Promise<void> {

@@ -4,9 +4,9 @@ import { randomBytes } from "node:crypto";
 import { constants } from "node:fs";
 import { type FileHandle, open, rm } from "node:fs/promises";
 import { dirname } from "node:path";
+import { syncFolder } from "../../common/durable-files.js";
 import type { LogFrame } from "../../proto/gen/raft.js";
 import { FileCipher, SALT_BYTES } from "./cipher.js";
-import { syncDir } from "./replace-file.js";
 import { encodeFrame, encodeSegmentHeader, SEGMENT_PURPOSE } from "./segment-format.js";
 
 /** Writes all of `data` at `position`. Tests put a disk that fails in its place. */
@@ -48,7 +48,7 @@ export class SegmentWriter {
     const file = await open(path, flags, 0o600);
     try {
       await writeAt(file, start, 0);
-      await syncDir(dirname(path));
+      await syncFolder(dirname(path));
     } catch (error) {
       await file.close();
       await rm(path, { force: true });

@@ -9,10 +9,10 @@ import { randomBytes } from "node:crypto";
 import { mkdir, readdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { crc32c } from "../../common/crc32c.js";
+import { replaceFile, syncFolder } from "../../common/durable-files.js";
 import { Fault } from "../../common/fault.js";
 import { RaftSnapshot } from "../../proto/gen/raft.js";
 import { FileCipher, SALT_BYTES } from "./cipher.js";
-import { replaceFile, syncDir } from "./replace-file.js";
 
 const MAGIC = Buffer.from("SKEINSNP");
 const FORMAT = 1;
@@ -82,7 +82,7 @@ export class SnapshotFiles {
     const keep = nameOf(snapshot);
     const old = (await this.#names()).filter((name) => name < keep);
     for (const name of old) await rm(join(this.dir, name), { force: true });
-    if (old.length > 0) await syncDir(this.dir);
+    if (old.length > 0) await syncFolder(this.dir);
   }
 
   async #names(): Promise<readonly string[]> {

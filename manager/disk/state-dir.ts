@@ -8,17 +8,13 @@
 import { constants } from "node:fs";
 import { type FileHandle, mkdir, open, readdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
-import koffi from "koffi";
+import { replaceFile } from "../../common/durable-files.js";
 import { Fault } from "../../common/fault.js";
-import { replaceFile } from "./replace-file.js";
+import { tryLock } from "../../common/libc.js";
 
 /** Raised when something stored can no longer be read by the release before. */
 const FORMAT = 1;
 const VERSION_TEXT = /^format (\d{1,9})\n$/;
-
-// flock(2), <sys/file.h>. Node has no call for it.
-const LOCK_EX = 2;
-const LOCK_NB = 4;
 
 export interface StateDir {
   readonly path: string;
@@ -52,19 +48,9 @@ export async function openStateDir(path: string): Promise<StateDir> {
 
 async function lockFile(path: string): Promise<FileHandle> {
   const file = await open(path, constants.O_RDWR | constants.O_CREAT, 0o600);
-  if (flock(file.fd)) return file;
+  if (tryLock(file.fd)) return file;
   await file.close();
   throw new Fault("STATE_LOCKED", { path, why: "another skein-manager uses this folder" });
-}
-
-let flockCall: ((fd: number, operation: number) => number) | undefined;
-
-function flock(fd: number): boolean {
-  flockCall ??= koffi.load("libc.so.6").func("int flock(int fd, int operation)") as (
-    fd: number,
-    operation: number,
-  ) => number;
-  return flockCall(fd, LOCK_EX | LOCK_NB) === 0;
 }
 
 async function checkVersion(dir: string): Promise<void> {

@@ -1,27 +1,38 @@
 // Files that are replaced whole: after a crash at any moment the old content or the new is there.
 import { mkdir, open, readdir, readFile, rename, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { Fault } from "../../common/fault.js";
+import { Fault } from "./fault.js";
 
 const TEMPORARY = ".tmp";
 
-/** Written beside it, made durable, renamed over it, and the rename made durable. */
+/**
+ * Written beside it, made durable, renamed over it, and the rename made durable. Faults: DISK_FULL, FILE_WRITE; then the
+ * old content is there.
+ */
 export async function replaceFile(path: string, data: Uint8Array, mode = 0o600): Promise<void> {
   const temporary = path + TEMPORARY;
   try {
-    const file = await open(temporary, "w", mode);
-    try {
-      await file.writeFile(data);
-      // `open` gives its mode only to a new file; a leftover one may have another.
-      await file.chmod(mode);
-      await file.sync();
-    } finally {
-      await file.close();
-    }
+    await writeDurably(temporary, data, mode);
     await rename(temporary, path);
-    await syncDirectory(dirname(path));
+    await syncFolder(dirname(path));
   } catch (error) {
-    throw new Fault(hasCode(error, "ENOSPC") ? "DISK_FULL" : "FILE_WRITE", { path }, error);
+    throw new Fault(isFull(error) ? "DISK_FULL" : "FILE_WRITE", { path }, error);
+  }
+}
+
+async function writeDurably(path: string, data: Uint8Array, mode: number): Promise<void> {
+  const file = await open(path, "w", mode);
+  try {
+    await file.writeFile(data);
+    // `open` gives its mode only to a new file; a leftover one may have another.
+    await file.chmod(mode);
+    await file.sync();
+  } catch (error) {
+    // A half-written copy on a full disk would only take more of what is missing.
+    await rm(path, { force: true });
+    throw error;
+  } finally {
+    await file.close();
   }
 }
 
@@ -39,7 +50,7 @@ export async function readIfThere(path: string): Promise<Buffer | undefined> {
 export async function removeDurably(path: string): Promise<void> {
   try {
     await rm(path, { recursive: true, force: true });
-    await syncDirectory(dirname(path));
+    await syncFolder(dirname(path));
   } catch (error) {
     if (!hasCode(error, "ENOENT")) throw new Fault("FILE_REMOVE", { path }, error);
   }
@@ -60,11 +71,17 @@ export async function removeTemporaries(folder: string): Promise<void> {
   }
 }
 
+/** Whether the file system says that there is no space, for anyone or for this user. */
+export function isFull(error: unknown): boolean {
+  return hasCode(error, "ENOSPC") || hasCode(error, "EDQUOT");
+}
+
 export function hasCode(error: unknown, code: string): boolean {
   return error instanceof Error && "code" in error && error.code === code;
 }
 
-async function syncDirectory(path: string): Promise<void> {
+/** A rename, a new file or a removal survives power loss only once its folder is synced: fsync(2). */
+export async function syncFolder(path: string): Promise<void> {
   const folder = await open(path, "r");
   try {
     await folder.sync();
