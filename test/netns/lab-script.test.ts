@@ -37,6 +37,12 @@ describe("a lab", () => {
     lab = await Lab.up("script", 2);
   });
 
+  test("makes a namespace that goes with it", async () => {
+    await lab.must("netns", "build");
+    expect(traces(lab)).toContain(`skein-${lab.name}-build`);
+    expect((await lab.lab("netns", "h1")).stderr).toContain("no host's");
+  });
+
   test("passes a command's exit code on", async () => {
     expect((await lab.on("h1", "sh", "-c", "exit 7")).code).toBe(7);
   });
