@@ -75,7 +75,7 @@ export class Sessions {
     });
     try {
       while (!term.aborted) {
-        await clock.sleep(this.#liveness.windowMs / 12, term);
+        await clock.sleep(this.#untilNextLookMs(), term);
         const late = this.#liveness.takeExpired(clock.monotonicMs());
         await Promise.all(late.map((nodeId) => this.#markDown(nodeId, HEARTBEAT_FAILURE)));
       }
@@ -85,6 +85,14 @@ export class Sessions {
       unsubscribe();
       for (const session of this.#sessions.values()) session.end(this.#notLeading());
     }
+  }
+
+  /** Who is late is told when it is, but for what a shortened period brings forward. */
+  #untilNextLookMs(): number {
+    const { windowMs } = this.#liveness;
+    const dueMs = this.#liveness.nextDeadlineMs() ?? Number.POSITIVE_INFINITY;
+    const inMs = dueMs - this.options.clock.monotonicMs();
+    return Math.min(Math.max(inMs, windowMs / 100), windowMs / 12);
   }
 
   /** Serves one agent until either side ends it. Throws Refused with the reason to tell the agent. */

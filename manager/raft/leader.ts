@@ -2,7 +2,7 @@
 // confirms reads, hands leadership over, and steps down when no majority answers it.
 import { type Entry, MessageKind, type RaftMessage } from "../../proto/gen/raft.js";
 import { findMember } from "./conf.js";
-import { APPEND_BYTES_MAX, CAUGHT_UP_ENTRIES, ELECTION_TICKS } from "./limits.js";
+import { APPEND_BYTES_MAX, CAUGHT_UP_ENTRIES, ELECTION_TICKS, HEARTBEAT_TICKS } from "./limits.js";
 import type { Progress } from "./progress.js";
 import { majorityReached } from "./quorum.js";
 import type { ReadRequest } from "./read-only.js";
@@ -19,7 +19,9 @@ export function tickLeader(s: RaftState, leading: Leading): void {
   // Section 3.10: a transfer that takes an election timeout is given up, and proposals flow again.
   if (leading.transferee !== 0 && ++leading.transferTicks >= ELECTION_TICKS) leading.transferee = 0;
   leading.handedOver = false;
-  sendHeartbeats(s, leading);
+  leading.ticks++;
+  const due = leading.ticks % HEARTBEAT_TICKS === 0 || leading.reads.waiting;
+  sendHeartbeats(s, leading, (progress) => due || !isLevel(s, progress));
 }
 
 function tickProgress(progress: Progress): void {
@@ -48,8 +50,19 @@ export function hasCaughtUp(s: RaftState, leading: Leading, raftId: number): boo
   return s.log.last.index - progress.match <= CAUGHT_UP_ENTRIES;
 }
 
-function sendHeartbeats(s: RaftState, leading: Leading): void {
+/** Whether a member has and knows all there is: then a heartbeat is only a sign of life. */
+function isLevel({ log }: RaftState, progress: Progress): boolean {
+  const { pace, match, toldCommit } = progress;
+  return pace.kind === "replicate" && match === log.last.index && toldCommit === log.committed;
+}
+
+function sendHeartbeats(
+  s: RaftState,
+  leading: Leading,
+  wanted: (progress: Progress) => boolean = () => true,
+): void {
   for (const [to, progress] of leading.progress) {
+    if (!wanted(progress)) continue;
     const commit = Math.min(progress.match, s.log.committed);
     s.send(MessageKind.HEARTBEAT, to, { commit, context: leading.reads.round });
   }

@@ -17,5 +17,10 @@ export const UNCOMMITTED_BYTES_MAX = 64 * 1024 * 1024;
 export const PENDING_READS_MAX = 1024;
 /** A learner this close to the leader's last entry has caught up. */
 export const CAUGHT_UP_ENTRIES = INFLIGHT_MESSAGES_MAX;
-/** Design: ticks of 100 ms, election after 1 to 2 s, heartbeat every tick. */
+/** Design: ticks of 100 ms, election after 1 to 2 s. */
 export const ELECTION_TICKS = 10;
+/**
+ * A member that has all there is hears a sign of life this often; any other every tick. Choice: three in the
+ * shortest election timeout, so that one that is lost or late deposes nobody. An idle group's cost is these.
+ */
+export const HEARTBEAT_TICKS = 3;

@@ -48,6 +48,8 @@ export interface Leading {
   transferTicks: number;
   /** Whether it was told to take over in this tick. */
   handedOver: boolean;
+  /** Since it leads. */
+  ticks: number;
   uncommittedBytes: number;
   /** The snapshot that lagging members are sent, while there are any. */
   snapshot: RaftSnapshot | undefined;
@@ -149,6 +151,7 @@ export class RaftState {
       transferee: 0,
       transferTicks: 0,
       handedOver: false,
+      ticks: 0,
       uncommittedBytes: uncommitted.reduce((sum, entry) => sum + entry.data.length, 0),
       snapshot: undefined,
       snapshotWanted: false,
