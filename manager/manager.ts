@@ -61,7 +61,7 @@ const LAST_MANAGER =
 
 // Choice: how often a port that is taken is tried again at start, and a join is looked at.
 const RETRY_MS = 1_000;
-const LOOK_MS = 20;
+const LOOK_MS = 5;
 
 export class Manager {
   #state: State = { kind: "idle" };

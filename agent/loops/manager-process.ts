@@ -15,6 +15,8 @@ import type {
 
 // Choice: a process that lived this long had started well, and its end is a new matter.
 const STABLE_MS = 30_000;
+// Choice: somebody waits for the start, and asking costs a fraction of a millisecond.
+const ASK_AGAIN_MS = 10;
 
 export class ManagerProcess implements ManagerHost {
   #keeping: { readonly stop: AbortController; readonly done: Promise<void> } | undefined;
@@ -123,7 +125,7 @@ export class ManagerProcess implements ManagerHost {
         const why = this.#lastEnd || (typeof answer === "string" ? answer : answer.message);
         throw new Fault("MANAGER_START", { why });
       }
-      await this.clock.sleep(50, signal);
+      await this.clock.sleep(ASK_AGAIN_MS, signal);
     }
   }
 }

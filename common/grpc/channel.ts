@@ -42,9 +42,10 @@ export function localChannelOptions(): ChannelOptions {
   return {
     "grpc.max_receive_message_length": MESSAGE_BYTES_MAX,
     "grpc.max_send_message_length": MESSAGE_BYTES_MAX,
-    "grpc.initial_reconnect_backoff_ms": 50,
-    "grpc.min_reconnect_backoff_ms": 50,
-    "grpc.max_reconnect_backoff_ms": 500,
+    // Someone waits for the process that is starting, and an attempt on a unix socket costs next to nothing.
+    "grpc.initial_reconnect_backoff_ms": 10,
+    "grpc.min_reconnect_backoff_ms": 10,
+    "grpc.max_reconnect_backoff_ms": 50,
     "grpc.use_local_subchannel_pool": 1,
     "grpc.enable_http_proxy": 0,
   };

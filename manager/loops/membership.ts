@@ -151,7 +151,7 @@ function memberOf(consensus: Consensus<unknown>, nodeId: string): RaftMember | u
 }
 
 // Choice: learners are looked at often, because someone waits for a join; the rest as a safety net.
-const LEARNER_POLL_MS = 50;
+const LEARNER_POLL_MS = 10;
 const POLL_MS = 1_000;
 
 /** The leader's part: runs while `term` lasts. What fails is tried again at the next look. */
