@@ -1,5 +1,5 @@
 // The steps on one network's namespace: bridge, VXLAN device, rows.
-import { closeSync, openSync } from "node:fs";
+import { closeSync, existsSync, openSync } from "node:fs";
 import { formatIp } from "../../common/address.js";
 import {
   EADDRINUSE,
@@ -39,6 +39,7 @@ import { NetlinkError, type NetlinkSocket } from "./netlink-socket.js";
 import type { Places } from "./places.js";
 import { sentenceFault } from "./sentence.js";
 import { allowNeighbours, quietNetwork } from "./sysctl.js";
+import { isUdpPortFree } from "./udp-port.js";
 import { holderOf } from "./vxlan-holder.js";
 
 export function findLink(socket: NetlinkSocket, name: string): Link | undefined {
@@ -144,11 +145,15 @@ function upFault({ port, local, vni }: MakeVxlan, error: unknown): unknown {
   return error;
 }
 
-/** Whether a VXLAN device on this port could work here, tried with one that nobody uses; a sentence if not. */
+// There from when the kernel has VXLAN, built in or loaded.
+const VXLAN_MODULE = "/sys/module/vxlan";
+
+/** Whether a VXLAN device on this port could work here, if need be tried with one that nobody uses; a sentence if not. */
 export function dataPortProblem(
   places: Places,
   step: Omit<MakeVxlan, "kind" | "networkId">,
 ): string | undefined {
+  if (existsSync(VXLAN_MODULE) && isUdpPortFree(step.local, step.port)) return undefined;
   const { socket } = places.underlay;
   const name = "sk-probe";
   const probe: MakeVxlan = { ...step, kind: "make-vxlan", networkId: "" };

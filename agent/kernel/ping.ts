@@ -5,14 +5,7 @@
 import { randomBytes } from "node:crypto";
 import { closeSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
-import {
-  type Family,
-  formatIp,
-  type Ip,
-  ipFromBytes,
-  ipToBytes,
-  parseIp,
-} from "../../common/address.js";
+import { type Family, formatIp, type Ip, ipFromBytes, parseIp } from "../../common/address.js";
 import { messageOf } from "../../common/fault.js";
 import { SystemError } from "../../common/libc.js";
 import { AF_INET, AF_INET6 } from "../netlink/constants.js";
@@ -33,6 +26,7 @@ import {
   tryRecv,
 } from "./libc.js";
 import { within } from "./namespace.js";
+import { socketAddress } from "./socket-address.js";
 
 // Choice: how late replies are fetched, and how many are sent before others get their turn.
 const FETCH_EVERY_MS = 2;
@@ -147,7 +141,7 @@ class Call {
     flight.sent++;
     flight.sentAtUs[number] = realtimeUs();
     try {
-      sendto(fd, packet, MSG_DONTWAIT, socketAddress(flight.ip));
+      sendto(fd, packet, MSG_DONTWAIT, socketAddress(flight.ip, 0));
     } catch (error) {
       flight.error = error instanceof SystemError ? error.message : messageOf(error);
     }
@@ -196,12 +190,4 @@ class Call {
   #allAnswered(): boolean {
     return this.flights.every((flight) => flight.answered.size === this.options.count);
   }
-}
-
-/** struct sockaddr_in (16 bytes) or sockaddr_in6 (28): family in host order, port 0, address. */
-function socketAddress(ip: Ip): Buffer {
-  const address = Buffer.alloc(ip.family === 4 ? 16 : 28);
-  address.writeUInt16LE(ip.family === 4 ? AF_INET : AF_INET6);
-  address.set(ipToBytes(ip), ip.family === 4 ? 4 : 8);
-  return address;
 }

@@ -65,6 +65,8 @@ function presented(
       host,
       port,
       rejectUnauthorized: false,
+      // None of the public authorities, which Node would otherwise load, 25 ms each time, to no end.
+      ca: [],
       ALPNProtocols: ["h2"],
     });
     const timer = setTimeout(() => finish("i/o timeout"), timeoutMs);
