@@ -2,8 +2,9 @@
 // the kernel waits for all its readers before a device is gone.
 import { closeSync } from "node:fs";
 import { type Ip, parseIp } from "../../common/address.js";
+import { SystemError } from "../../common/libc.js";
 import { AF_INET, AF_INET6 } from "../netlink/constants.js";
-import { bind, SOCK_CLOEXEC, SOCK_DGRAM, SystemError, socket } from "./libc.js";
+import { bind, SOCK_CLOEXEC, SOCK_DGRAM, socket } from "./libc.js";
 import { socketAddress } from "./socket-address.js";
 
 /**
