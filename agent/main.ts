@@ -16,6 +16,7 @@ import { newSwarmId } from "../common/ids.js";
 import { createLogger, type Logger } from "../common/log.js";
 import { systemRandom } from "../common/random.js";
 import { SKEIN_VERSION } from "../common/version.js";
+import { loadX509 } from "../common/x509.js";
 import { type Powers, startAgent } from "./agent.js";
 import { serveApi } from "./api/server.js";
 import { type AgentSettings, HELP, parseCommand } from "./config.js";
@@ -106,6 +107,8 @@ async function start(
   const { powers, applier } = await powersOf(settings, user, log);
   const agent = await startAgent(powers);
   closing.push("agent", () => agent.close());
+  // An agent that is in no swarm will soon ask for a certificate, with a person waiting.
+  if (agent.membership.status().state === "inactive") setTimeout(() => void loadX509(), 0);
   const metrics = agentMetrics(agent.membership, applier);
   const node = { ...agent.node, metrics: metrics.text };
   const { socketPath, group } = settings;

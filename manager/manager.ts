@@ -144,7 +144,7 @@ export class Manager {
       return refuse("unimplemented", "--force-new-cluster is not supported yet");
     }
     const { dir, clock, random, log } = this.options;
-    const made = newSwarm(request, clock.nowMs(), random);
+    const made = await newSwarm(request, clock.nowMs(), random);
     if (isRefusal(made)) return made;
     // Tried on an empty store first: a wrong pool or setting leaves nothing behind.
     const tried = new Store().draft((draft) =>

@@ -22,22 +22,26 @@ export interface NewSwarm {
 // The first member's; later ones are drawn (loops/membership.ts).
 const FIRST_RAFT_ID_LIMIT = 2 ** 48 - 1;
 
-export function newSwarm(request: InitRequest, nowMs: number, random: Random): NewSwarm | Refusal {
+export async function newSwarm(
+  request: InitRequest,
+  nowMs: number,
+  random: Random,
+): Promise<NewSwarm | Refusal> {
   const advertised = parseHostPort(request.advertiseAddr, 0);
   if (!advertised || !parseHostPort(request.listenAddr, 0)) {
     return refuse("invalid-argument", "listen and advertise address need host and port");
   }
-  const csr = checkCsr(request.csr);
+  const csr = await checkCsr(request.csr);
   if (isRefusal(csr)) return csr;
-  const root = createRoot(newNodeKey(), nowMs, random);
-  const issuer = issuerInfo(root.certificate);
+  const root = await createRoot(newNodeKey(), nowMs, random);
+  const issuer = await issuerInfo(root.certificate);
   const clusterId = newSwarmId(random);
   const nodeId = newSwarmId(random);
   const raftId = random.below(FIRST_RAFT_ID_LIMIT) + 1;
   const wanted = request.spec?.certExpiryMs ?? 0;
   const lifeMs = wanted === 0 ? CERT_LIFE_MS : Math.max(wanted, CERT_LIFE_MIN_MS);
   const wish = { nodeId, role: Role.MANAGER, clusterId, lifeMs };
-  const certificate = issueLeaf(root, csr, wish, nowMs, random);
+  const certificate = await issueLeaf(root, csr, wish, nowMs, random);
   const { listenAddr, advertiseAddr } = request;
   return {
     identity: { raftId, clusterId, nodeId, listenAddr, advertiseAddr },

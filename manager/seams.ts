@@ -209,19 +209,18 @@ export interface LeaderLink {
 
 /** Signs certificates (manager/certs). Requests that it cannot accept are Refusals. */
 export interface CertificateSigner {
-  checkCsr(csr: Uint8Array): CheckedCsr | Refusal;
+  checkCsr(csr: Uint8Array): Promise<CheckedCsr | Refusal>;
   /** PEM. */
   issue(
     root: { readonly certificate: Buffer; readonly privateKey: Buffer },
     csr: CheckedCsr,
     wish: LeafWish,
-  ): Buffer;
+  ): Promise<Buffer>;
 }
 /** A signing request whose self-signature holds. */
 export interface CheckedCsr {
-  /** SPKI, DER. */
-  readonly publicKey: Buffer;
-  /** SHA-256 of it. */
+  readonly der: Uint8Array;
+  /** SHA-256 of its SPKI. */
   readonly publicKeyDigest: Buffer;
 }
 export interface LeafWish {

@@ -21,7 +21,7 @@ export function certificateDoor(timing: Timing): CertificateDoor {
   return {
     async newKey() {
       const key = newNodeKey();
-      return { key, csr: createCsr(key) };
+      return { key, csr: await createCsr(key) };
     },
     async join(addr, token, csr, about, signal) {
       const parsed = parseJoinToken(token);
@@ -38,7 +38,7 @@ export function certificateDoor(timing: Timing): CertificateDoor {
         privateKey: Buffer.from(identity.key),
         rootCaCert: Buffer.from(identity.root),
       });
-      const csr = createCsr(identity.key);
+      const csr = Buffer.from(await createCsr(identity.key));
       return issue(addr, credentials, { csr }, timing.requestMs, signal);
     },
   };

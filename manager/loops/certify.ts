@@ -49,7 +49,7 @@ async function issue(
   request: IssueCertificateRequest,
   asker: Asker,
 ): Promise<IssueCertificateResponse | Refusal> {
-  const csr = options.signer.checkCsr(request.csr);
+  const csr = await options.signer.checkCsr(request.csr);
   if (isRefusal(csr)) return csr;
   const granted = await options.writer.write(
     (draft, nowMs) => grant(draft, request, asker, csr, requestContext(nowMs, options.random)),
@@ -62,7 +62,7 @@ async function issue(
   return {
     nodeId,
     role,
-    certificate: options.signer.issue(root, csr, wish),
+    certificate: await options.signer.issue(root, csr, wish),
     rootCaCert: cluster.rootCaCert,
     clusterId: cluster.id,
     dataPathPort: cluster.dataPathPort,
