@@ -1,5 +1,7 @@
 // What only Skein has: attachments, ping, raft status, completion, and the ways to miss the agent.
+
 import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -322,6 +324,7 @@ describe("completion", () => {
   test("offers flags and their values", async () => {
     assert.deepEqual(await words(["network", "create", "--att"]), ["--attachable", ""]);
     assert.deepEqual(await words(["node", "update", "--role", "m"]), ["manager", ""]);
+    assert.deepEqual(await words(["node", "update", "--role=m"]), ["--role=manager", ""]);
     assert.deepEqual(await words(["swarm", "join-token", ""]), ["worker", "manager", ""]);
   });
 
@@ -342,6 +345,36 @@ describe("completion", () => {
     test(`has a script for ${shell}`, async () => {
       const result = await run(["completion", shell]);
       assert.match(result.stdout, /__complete/);
+    });
+  }
+
+  // What the shell has parted, what skein is asked, what it answers, what the shell is to put in.
+  const inBash = [
+    { parts: ["skein", "net"], asked: "net", answer: "network\tManage", reply: "network" },
+    { parts: ["skein", "rm", ""], asked: "rm ", answer: "web\tUp", reply: "web" },
+    { parts: ["skein", "x", "--a", "="], asked: "x --a=", answer: "--a=b", reply: "b" },
+    { parts: ["skein", "x", "--a", "=", "b"], asked: "x --a=b", answer: "--a=bc", reply: "bc" },
+    {
+      parts: ["skein", "-H", "unix", ":", "//s", "n"],
+      asked: "-H unix://s n",
+      answer: "n1",
+      reply: "n1",
+    },
+  ];
+  for (const { parts, asked, answer, reply } of inBash) {
+    test(`in bash asks for "${asked}"`, async () => {
+      const script = `
+        compopt() { :; }
+        skein() { printf '%s' "$2\${3+ $3}\${4+ $4}" >&3; echo "$ANSWER"; }
+        eval "$COMPLETION"; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1))
+        _skein 2>/dev/null; echo; printf '%s\\n' "\${COMPREPLY[@]}"`;
+      const { stdout: completion } = await run(["completion", "bash"]);
+      const env = { ...process.env, COMPLETION: completion, ANSWER: answer };
+      const bash = spawnSync("bash", ["-c", `{ ${script}\n} 3>&1`, "bash", ...parts], {
+        env,
+        encoding: "utf8",
+      });
+      assert.deepEqual(bash.stdout.split("\n"), [asked, reply, ""]);
     });
   }
 });

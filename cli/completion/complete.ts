@@ -50,10 +50,20 @@ async function forCommand(
   typed: string,
 ): Promise<readonly Candidate[]> {
   const flag = flagAwaiting(command, rest.at(-1));
-  if (flag !== undefined) return flag.words === undefined ? [] : wordsOf(cli, flag.words);
+  if (flag !== undefined) return valuesOf(cli, flag);
+  const [name = "", value] = typed.split("=", 2);
+  if (value !== undefined && name.startsWith("--")) {
+    const assigned = command.flags.find((one) => `--${one.name}` === name);
+    const values = assigned === undefined ? [] : await valuesOf(cli, assigned);
+    return values.map((one) => ({ ...one, word: `${name}=${one.word}` }));
+  }
   if (typed.startsWith("-")) return flagsOf(command.flags);
   if (command.words === undefined) return [];
   return wordsOf(cli, command.words);
+}
+
+async function valuesOf(cli: Cli, flag: Flag): Promise<readonly Candidate[]> {
+  return flag.words === undefined ? [] : wordsOf(cli, flag.words);
 }
 
 /** The flag whose value the next word is. */

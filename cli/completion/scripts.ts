@@ -2,15 +2,26 @@
 
 const BASH = `# bash completion for skein
 _skein() {
-  local IFS=$'\\n' word=\${COMP_WORDS[COMP_CWORD]} line
+  local IFS=$'\\n' line i typed before=""
+  local -a words=()
+  # bash parts words at "=" and ":" too; skein is asked about whole ones.
+  for ((i = 1; i <= COMP_CWORD; i++)); do
+    if ((\${#words[@]})) && [[ \${COMP_WORDS[i]} == [=:]* || \${words[-1]} == *[=:] ]]; then
+      words[-1]+=\${COMP_WORDS[i]}
+    else
+      words+=("\${COMP_WORDS[i]}")
+    fi
+  done
+  typed=\${words[-1]}
+  # What bash replaces is the last part only.
+  [[ $typed != "\${COMP_WORDS[COMP_CWORD]}" || $typed == [=:] ]] && before=\${typed%"\${typed##*[=:]}"}
   COMPREPLY=()
   while read -r line; do
-    COMPREPLY+=("\${line%%$'\\t'*}")
-  done < <("\${COMP_WORDS[0]}" __complete "\${COMP_WORDS[@]:1:COMP_CWORD}" 2>/dev/null)
-  # A candidate that ends with "=" wants its value next to it.
-  [[ \${#COMPREPLY[@]} -eq 1 && \${COMPREPLY[0]} == *= ]] && compopt -o nospace
+    line=\${line%%$'\\t'*}
+    COMPREPLY+=("\${line#"$before"}")
+  done < <("\${COMP_WORDS[0]}" __complete "\${words[@]}" 2>/dev/null)
   # Where skein has nothing to offer, files are.
-  [[ \${#COMPREPLY[@]} -eq 0 && $word != -* ]] && compopt -o default
+  [[ \${#COMPREPLY[@]} -eq 0 && $typed != -* ]] && compopt -o default
   return 0
 }
 complete -F _skein skein
@@ -42,7 +53,13 @@ fi
 const FISH = `# fish completion for skein
 function __skein_complete
   set -l words (commandline -opc) (commandline -ct)
-  $words[1] __complete $words[2..-1] 2>/dev/null
+  set -l candidates ($words[1] __complete $words[2..-1] 2>/dev/null)
+  # Where skein has nothing to offer, files are.
+  if set -q candidates[1]
+    printf '%s\\n' $candidates
+  else
+    __fish_complete_path (commandline -ct)
+  end
 end
 complete -c skein -f -a '(__skein_complete)'
 `;
