@@ -25,6 +25,7 @@ describe("refused is", () => {
   const cases = [
     ["rotating the CA", { CAConfig: { ForceRotate: 1 } }, 501],
     ["an external CA", { CAConfig: { ExternalCAs: [{}] } }, 501],
+    ["a heartbeat of a nanosecond", { Dispatcher: { HeartbeatPeriod: 1 } }, 400],
     ["another election time", { Raft: { ElectionTick: 3 } }, 400],
     ["a log driver", { TaskDefaults: { LogDriver: { Name: "syslog" } } }, 501],
     ["a negative history", { Orchestration: { TaskHistoryRetentionLimit: -1 } }, 400],

@@ -2,7 +2,7 @@
 import { joinTokenOf } from "../../common/join-token.js";
 import type { Cluster, ClusterSpec } from "../../proto/gen/types.js";
 import { badRequest, unserved } from "./http-error.js";
-import { flagIn, type JsonObject, listIn, numberIn, objectIn, textIn, textMapIn } from "./json.js";
+import { flagIn, type JsonObject, labelsIn, listIn, numberIn, objectIn, textIn } from "./json.js";
 import { goTime } from "./times.js";
 
 const NS_PER_MS = 1_000_000;
@@ -82,11 +82,16 @@ export function specFromJson(json: JsonObject): ClusterSpec {
   if (Object.keys(objectIn(objectIn(json, "TaskDefaults"), "LogDriver")).length > 0) {
     throw unserved("a default log driver of tasks is");
   }
-  const nanoseconds = (object: JsonObject, key: string) =>
-    Math.round((numberIn(object, key) ?? 0) / NS_PER_MS);
+  const nanoseconds = (object: JsonObject, key: string) => {
+    const asked = numberIn(object, key) ?? 0;
+    const ms = Math.round(asked / NS_PER_MS);
+    // It would be taken for "not said".
+    if (asked !== 0 && ms === 0) throw badRequest(`${key} of ${asked} ns is less than 1 ms`);
+    return ms;
+  };
   return {
     name: textIn(json, "Name"),
-    labels: textMapIn(json, "Labels"),
+    labels: labelsIn(json),
     taskHistoryLimit: counted(
       numberIn(objectIn(json, "Orchestration"), "TaskHistoryRetentionLimit") ??
         TASK_HISTORY_DEFAULT,

@@ -66,6 +66,8 @@ export const CONTAINER_ROUTES: readonly Route[] = [
 
 function list(call: Call): Answer {
   const filters = parseFilters(queryText(call, "filters"), LIST_FILTERS);
+  const code = filters.get("exited")?.find((value) => !/^-?\d+$/.test(value));
+  if (code !== undefined) throw badRequest(`invalid filter 'exited=${code}'`);
   const wrong = filters.get("status")?.find((state) => !STATES.includes(state));
   if (wrong !== undefined) throw badRequest(`invalid filter 'status=${wrong}'`);
   const limit = queryNumber(call, "limit", 0);

@@ -6,6 +6,7 @@ import {
   matchesExactly,
   matchesLabels,
   matchesPattern,
+  mustBeOneOf,
   parseFilters,
 } from "./filters.js";
 
@@ -70,4 +71,9 @@ test("any text is a filter or an HTTP error", () => {
       }
     }),
   );
+});
+
+test("a value that can never match is refused", () => {
+  const filters = parseFilters('{"role":["boss"]}', ["role"]);
+  expect(() => mustBeOneOf(filters, "role", ["worker"], (role) => `no ${role}`)).toThrow("no boss");
 });

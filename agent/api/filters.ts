@@ -42,6 +42,17 @@ export function matchesExactly(filters: Filters, key: string, have: string): boo
   return !wanted || wanted.length === 0 || wanted.includes(have);
 }
 
+/** dockerd's words for a value that can never match. */
+export function mustBeOneOf(
+  filters: Filters,
+  key: string,
+  known: readonly string[],
+  refusal: (value: string) => string,
+): void {
+  const wrong = filters.get(key)?.find((value) => !known.includes(value));
+  if (wrong !== undefined) throw badRequest(refusal(wrong));
+}
+
 /** No such key, or one of its values is found in `have`: as a regular expression, else as text. */
 export function matchesPattern(filters: Filters, key: string, have: string): boolean {
   const wanted = filters.get(key);

@@ -77,6 +77,14 @@ export function textMapIn(object: JsonObject, key: string): Record<string, strin
   return Object.fromEntries(entries);
 }
 
+/** The field `Labels`; in docker/cli's words (opts.ValidateLabel), which checks it for some commands only. */
+export function labelsIn(object: JsonObject): Record<string, string> {
+  const labels = textMapIn(object, "Labels");
+  const nameless = Object.entries(labels).find(([name]) => name.trim() === "");
+  if (nameless !== undefined) throw badRequest(`invalid label '${nameless.join("=")}': empty name`);
+  return labels;
+}
+
 function mismatch(value: Json, field: string, wanted: string): Error {
   return badRequest(
     `json: cannot unmarshal ${kindOf(value)} into field ${field} of type ${wanted}`,

@@ -3,7 +3,16 @@
 import { parsePrefix } from "../../common/address.js";
 import type { IpamConfig, NetworkSpec } from "../../proto/gen/types.js";
 import { badRequest, HttpError, notFound, unserved } from "./http-error.js";
-import { flagIn, type JsonObject, listIn, objectIn, objectOf, textIn, textMapIn } from "./json.js";
+import {
+  flagIn,
+  type JsonObject,
+  labelsIn,
+  listIn,
+  objectIn,
+  objectOf,
+  textIn,
+  textMapIn,
+} from "./json.js";
 
 // Drivers that Docker has and that make networks of one machine.
 const LOCAL_DRIVERS = ["bridge", "macvlan", "ipvlan"];
@@ -31,7 +40,7 @@ export function networkSpecFromJson(json: JsonObject): NetworkSpec {
   }
   return {
     name,
-    labels: textMapIn(json, "Labels"),
+    labels: labelsIn(json),
     driver: "overlay",
     driverOpts: textMapIn(json, "Options"),
     attachable: flagIn(json, "Attachable"),

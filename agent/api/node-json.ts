@@ -10,7 +10,7 @@ import {
 } from "../../proto/gen/types.js";
 import { tlsInfoJson } from "./cluster-json.js";
 import { badRequest } from "./http-error.js";
-import { type JsonObject, textIn, textMapIn } from "./json.js";
+import { type JsonObject, labelsIn, textIn } from "./json.js";
 import { goTime } from "./times.js";
 
 export interface NodeContext {
@@ -93,7 +93,7 @@ function reachability(state: NodeState): string {
 export function nodeSpecFromJson(json: JsonObject): NodeSpec {
   return {
     name: textIn(json, "Name"),
-    labels: textMapIn(json, "Labels"),
+    labels: labelsIn(json),
     role: parseRole(textIn(json, "Role")),
     availability: parseAvailability(textIn(json, "Availability")),
   };

@@ -8,6 +8,7 @@ import {
   matchesExactly,
   matchesLabels,
   matchesPrefix,
+  mustBeOneOf,
   parseFilters,
 } from "./filters.js";
 import { findOne, NODE_WORDS } from "./find.js";
@@ -29,6 +30,13 @@ export const NODE_ROUTES: readonly Route[] = [
 async function list(call: Call): Promise<Answer> {
   manager(call);
   const filters = parseFilters(queryText(call, "filters"), FILTERS);
+  mustBeOneOf(filters, "role", ["manager", "worker"], (role) => `Invalid role filter: '${role}'`);
+  mustBeOneOf(
+    filters,
+    "membership",
+    ["accepted", "pending"],
+    (membership) => `Invalid membership filter: '${membership}'`,
+  );
   const { nodes, context } = await load(call);
   return json(
     nodes.filter((node) => isWanted(node, filters)).map((node) => nodeJson(node, context)),

@@ -52,6 +52,9 @@ export function makeEndpoint(places: Places, step: MakeEndpoint): void {
     dressPort(near, step);
     quiet(places, step, far.name);
     dressInside(inside, far, step);
+    // Asked about one link, kernels since 6.8 settle its operational state at once (net/core/rtnetlink.c,
+    // linkwatch_sync_dev); else `ip link` may say DOWN for up to a second, though frames pass.
+    findLink(inside, step.endpoint.interfaceName);
     return true;
   });
   if (done === undefined) {

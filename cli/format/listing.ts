@@ -64,9 +64,15 @@ function chooseFormat<Row>(
   return { format: words, isTable: false };
 }
 
-/** A shell passes `\t` and `\n` as two characters; people mean one. */
+/**
+ * A shell passes `\t` and `\n` as two characters; people mean one. Inside of an action they stand in a
+ * string, which has escapes of its own.
+ */
 export function realWhitespace(text: string): string {
-  return text.replaceAll("\\t", "\t").replaceAll("\\n", "\n");
+  return text
+    .split(/(\{\{[\s\S]*?\}\})/)
+    .map((part, i) => (i % 2 === 1 ? part : part.replaceAll("\\t", "\t").replaceAll("\\n", "\n")))
+    .join("");
 }
 
 export function parseFormat(format: string, badFormatExit = 1): Template {
@@ -77,9 +83,9 @@ export function parseFormat(format: string, badFormatExit = 1): Template {
   }
 }
 
-/** The same for a command that shows one object; docker exits 64 there (EX_USAGE, sysexits.h). */
+/** The same for a command that shows one object: `\t` is two characters, and a mistake is exit 64 (EX_USAGE, sysexits.h). */
 export function parseObjectFormat(format: string): Template {
-  return parseFormat(realWhitespace(format), 64);
+  return parseFormat(format, 64);
 }
 
 export function runFormat(template: Template, data: GoValue): string {
