@@ -17,7 +17,6 @@ export interface AgentSettings {
   readonly managerUser: string;
   /** The systemd unit to start instead of a child process; empty: a child process. */
   readonly managerUnit: string;
-  readonly containerd: string;
   readonly logLevel: string;
   readonly timeScale: number;
   readonly timing: Timing;
@@ -42,7 +41,6 @@ const FLAGS = {
   group: "skein",
   "manager-user": "skein",
   "manager-unit": "",
-  containerd: "",
   "log-level": "info",
   "time-scale": "1",
   "metrics-addr": "",
@@ -63,7 +61,6 @@ Options:
       --group NAME          Group that may open the socket (default ${FLAGS.group})
       --manager-user NAME   User that the manager process runs as (default ${FLAGS["manager-user"]})
       --manager-unit NAME   Start and stop this systemd unit instead of a child process
-      --containerd PATH     containerd's socket
       --log-level LEVEL     ${LOG_LEVELS.join(", ")} (default ${FLAGS["log-level"]})
       --time-scale N        Stretch every timeout N times, 1 to 100, for slow machines
       --metrics-addr ADDR   Also serve Prometheus metrics over HTTP on this address and port
@@ -145,7 +142,7 @@ function parseFile(path: string, text: string): Partial<Record<Flag, string>> | 
 }
 
 function settingsFrom(values: Readonly<Record<Flag, string>>, machineName: string): Command {
-  for (const flag of ["state-dir", "run-dir", "socket", "containerd"] as const) {
+  for (const flag of ["state-dir", "run-dir", "socket"] as const) {
     const path = values[flag];
     if (path !== "" && !path.startsWith("/")) return wrong(`--${flag} must be an absolute path`);
   }
@@ -177,7 +174,6 @@ function settingsFrom(values: Readonly<Record<Flag, string>>, machineName: strin
       group: values.group,
       managerUser: values["manager-user"],
       managerUnit: values["manager-unit"],
-      containerd: values.containerd,
       logLevel,
       timeScale,
       timing: stretched(DEFAULT_TIMING, timeScale),

@@ -80,6 +80,11 @@ export interface EndpointWish {
   readonly ipv6: string;
 }
 
+export interface ConsoleSize {
+  readonly rows: number;
+  readonly columns: number;
+}
+
 /** What a person asked to run. The part of Docker's ContainerConfig and HostConfig that a runtime here honours. */
 export interface ContainerSpec {
   readonly name: string;
@@ -92,6 +97,8 @@ export interface ContainerSpec {
   readonly user: string;
   readonly hostname: string;
   readonly tty: boolean;
+  /** Of the terminal from its first moment. */
+  readonly consoleSize?: ConsoleSize | undefined;
   readonly openStdin: boolean;
   readonly labels: Readonly<Record<string, string>>;
   readonly autoRemove: boolean;
@@ -136,6 +143,7 @@ export interface ExecSpec {
   readonly workingDir: string;
   readonly user: string;
   readonly tty: boolean;
+  readonly consoleSize?: ConsoleSize | undefined;
   readonly attachStdin: boolean;
   readonly attachStdout: boolean;
   readonly attachStderr: boolean;

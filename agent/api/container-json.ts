@@ -173,7 +173,7 @@ function endpointJson(
     GlobalIPv6Address: ipv6,
     GlobalIPv6PrefixLen: Number(length6),
     DNSNames: given
-      ? [container.spec.name, ...given.endpoint.aliases, container.id.slice(0, 12)]
+      ? [...new Set([container.spec.name, ...given.endpoint.aliases, container.id.slice(0, 12)])]
       : null,
   };
 }

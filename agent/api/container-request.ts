@@ -3,6 +3,7 @@
 import type { ContainerSpec, EndpointWish } from "../seams.js";
 import { badRequest, HttpError, unserved } from "./http-error.js";
 import {
+  consoleSizeIn,
   flagIn,
   type Json,
   type JsonObject,
@@ -54,6 +55,7 @@ export function containerRequest(
     user: textIn(json, "User"),
     hostname: textIn(json, "Hostname"),
     tty: flagIn(json, "Tty"),
+    consoleSize: consoleSizeIn(host),
     openStdin: flagIn(json, "OpenStdin"),
     labels: labelsIn(json),
     autoRemove: flagIn(host, "AutoRemove"),

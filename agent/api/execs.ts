@@ -1,11 +1,14 @@
 // Commands run beside a container's own, in its sandbox.
-import type { ExecState } from "../seams.js";
+import { Duplex, Readable, Writable } from "node:stream";
+import { isRefusal, type Refusal } from "../../common/fault.js";
+import type { ExecSpec, ExecState } from "../seams.js";
+import { encodeFrame, STDOUT } from "../task/stdio-frame.js";
 import { type Answer, empty, json } from "./answer.js";
 import { type Call, param } from "./call.js";
 import { streamType } from "./container-streams.js";
 import { terminalSize } from "./containers.js";
-import { here, unserved } from "./http-error.js";
-import { flagIn, objectOf, textIn, textsIn, wordsIn } from "./json.js";
+import { here, refusedHere, unserved } from "./http-error.js";
+import { consoleSizeIn, flagIn, objectOf, textIn, textsIn, wordsIn } from "./json.js";
 import { type Route, route } from "./router.js";
 
 export const EXEC_ROUTES: readonly Route[] = [
@@ -26,6 +29,7 @@ async function create(call: Call): Promise<Answer> {
     workingDir: textIn(body, "WorkingDir"),
     user: textIn(body, "User"),
     tty: flagIn(body, "Tty"),
+    consoleSize: consoleSizeIn(body),
     attachStdin: flagIn(body, "AttachStdin"),
     attachStdout: flagIn(body, "AttachStdout"),
     attachStderr: flagIn(body, "AttachStderr"),
@@ -37,8 +41,13 @@ async function start(call: Call): Promise<Answer> {
   const id = param(call, "id");
   const body = objectOf(await call.body(), "exec start request");
   const { spec } = here(call.node.containers.getExec(id));
-  const duplex = here(await call.node.containers.startExec(id, spec.tty));
-  if (flagIn(body, "Detach")) {
+  const isDetached = flagIn(body, "Detach");
+  const duplex = await call.node.containers.startExec(id, spec.tty);
+  if (isRefusal(duplex)) {
+    if (isDetached || !hasEnded(call, id)) throw refusedHere(duplex);
+    return { kind: "hijack", contentType: streamType(call, spec.tty), stream: said(duplex, spec) };
+  }
+  if (isDetached) {
     // Read to its end so that the command never waits for a reader.
     duplex.on("error", () => undefined).resume();
     duplex.end();
@@ -46,6 +55,22 @@ async function start(call: Call): Promise<Answer> {
   }
   if (!spec.attachStdin) duplex.end();
   return { kind: "hijack", contentType: streamType(call, spec.tty), stream: duplex };
+}
+
+/** Whether it was tried: then it has an exit code, 126 or 127. */
+function hasEnded(call: Call, id: string): boolean {
+  const { running, exitCode } = here(call.node.containers.getExec(id));
+  return !running && exitCode !== 0;
+}
+
+/** As dockerd: why a command cannot be run is its only output, and clients go on to ask for its exit code. */
+function said({ message }: Refusal, { tty }: ExecSpec): Duplex {
+  const text = Buffer.from(`${message}\r\n`);
+  const output = tty ? text : encodeFrame(STDOUT, text);
+  return Duplex.from({
+    readable: Readable.from([output], { objectMode: false }),
+    writable: new Writable({ write: (_chunk, _encoding, done) => done() }),
+  });
 }
 
 async function resize(call: Call): Promise<Answer> {

@@ -1,6 +1,7 @@
 // /info: the node, and the swarm as seen from it (engine-api.yaml SystemInfo).
 import { SKEIN_VERSION } from "../../common/version.js";
 import { type Cluster, type Node, NodeState, Role } from "../../proto/gen/types.js";
+import { NO_LEADER } from "../member/words.js";
 import type { Container, HostFacts, SwarmStatus } from "../seams.js";
 import type { Call } from "./call.js";
 import { clusterInfoJson } from "./cluster-json.js";
@@ -127,9 +128,6 @@ async function swarmJson(call: Call): Promise<SwarmInfo> {
   }
   return managedJson(base, cluster, nodes.nodes);
 }
-
-const NO_LEADER =
-  "The swarm does not have a leader. It's possible that too few managers are online. Make sure more than half of the managers are online.";
 
 function managedJson(base: object, cluster: Cluster, nodes: readonly Node[]): SwarmInfo {
   const managers = nodes.filter((node) => node.spec?.role === Role.MANAGER);

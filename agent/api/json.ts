@@ -77,6 +77,22 @@ export function textMapIn(object: JsonObject, key: string): Record<string, strin
   return Object.fromEntries(entries);
 }
 
+/** `[rows, columns]`; undefined when there is none, or one of them is 0. */
+export function consoleSizeIn(
+  object: JsonObject,
+): { readonly rows: number; readonly columns: number } | undefined {
+  const list = listIn(object, "ConsoleSize");
+  const [rows, columns] = list;
+  if (list.length === 0) return undefined;
+  // struct winsize has 16 bits for each.
+  const isSide = (value: Json | undefined): value is number =>
+    typeof value === "number" && Number.isInteger(value) && value >= 0 && value < 2 ** 16;
+  if (list.length !== 2 || !isSide(rows) || !isSide(columns)) {
+    throw badRequest("invalid ConsoleSize: it must be [rows, columns]");
+  }
+  return rows > 0 && columns > 0 ? { rows, columns } : undefined;
+}
+
 /** The field `Labels`; in docker/cli's words (opts.ValidateLabel), which checks it for some commands only. */
 export function labelsIn(object: JsonObject): Record<string, string> {
   const labels = textMapIn(object, "Labels");

@@ -64,6 +64,21 @@ export async function ask<Request, Response>(
   }
 }
 
+/** What is undefined while the manager process is away, once it is there. */
+export async function whenUp<T>(asker: Asker, look: () => Promise<T | undefined>): Promise<T> {
+  const { clock, signal } = asker;
+  const endMs = clock.monotonicMs() + RESTART_MS;
+  for (;;) {
+    manager(asker);
+    const found = await look();
+    if (found !== undefined) return found;
+    if (clock.monotonicMs() + RETRY_MS >= endMs) {
+      throw new Fault("RPC_UNREACHABLE", { addr: "this node's manager", why: "it does not run" });
+    }
+    await clock.sleep(RETRY_MS, signal);
+  }
+}
+
 function isAway(error: unknown, repeatable: boolean): boolean {
   if (!(error instanceof Fault) || error.code !== "RPC_UNREACHABLE") return false;
   return repeatable || error.data["sent"] === false;

@@ -1,13 +1,12 @@
 // /skein/v1: what Docker has no word for. Shapes are in docs/api.md.
-import { isRefusal } from "../../common/fault.js";
 import type { ProbeResult } from "../../proto/gen/control.js";
 import { type Endpoint, EndpointKind } from "../../proto/gen/types.js";
 import type { Attachment } from "../seams.js";
 import { type Answer, empty, json, stream, text } from "./answer.js";
 import { type Call, param, queryText } from "./call.js";
-import { badRequest, HttpError, here, refusedHere } from "./http-error.js";
+import { badRequest, here } from "./http-error.js";
 import { type JsonObject, numberIn, objectOf, textIn, textsIn } from "./json.js";
-import { isManager, listEndpoints, listNodes, manager } from "./manager.js";
+import { isManager, listEndpoints, listNodes, manager, whenUp } from "./manager.js";
 import { findNetwork, idOf, type NetworkView, nameOf, networkViews } from "./network-view.js";
 import { probe } from "./probe.js";
 import { type Route, route } from "./router.js";
@@ -173,12 +172,8 @@ function within(body: JsonObject, key: string, absent: number, min: number, max:
 }
 
 async function raft(call: Call): Promise<Answer> {
-  const status = await call.node.membership.managerStatus();
-  if (!status) {
-    const control = call.node.membership.control();
-    if (isRefusal(control)) throw refusedHere(control);
-    throw new HttpError(503, "The manager process of this node does not answer");
-  }
+  // Waits for a manager process that is being started again, and says so if it takes too long.
+  const status = await whenUp(call, () => call.node.membership.managerStatus());
   return json({
     State: status.state,
     Message: status.message,

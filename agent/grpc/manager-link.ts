@@ -2,12 +2,14 @@
 
 import type { ServiceError } from "@grpc/grpc-js";
 import type { Clock } from "../../common/clock.js";
-import { Fault, isRefusal, messageOf, type Refusal } from "../../common/fault.js";
+import { Fault, isRefusal, type Refusal, Refused, refuse } from "../../common/fault.js";
 import { callUnary, type UnaryMethod } from "../../common/grpc/call.js";
 import { managerChannelCredentials, managerChannelOptions } from "../../common/grpc/channel.js";
 import { redirectOf } from "../../common/grpc/status.js";
 import type { Timing } from "../../common/timing.js";
 import { type DispatcherClient as Client, DispatcherClient } from "../../proto/gen/dispatcher.js";
+import { sentenceOf } from "../member/fault-sentence.js";
+import { NO_LEADER } from "../member/words.js";
 import type { ManagerLink, NodeIdentity } from "../seams.js";
 import { dialSession } from "./session-stream.js";
 
@@ -90,7 +92,8 @@ export class GrpcManagerLink implements ManagerLink {
         const timeoutMs = Math.min(leftMs, timing.dialMs);
         const outcome = await this.#askAt(addr, method, request, timeoutMs, signal);
         if (outcome.kind === "answer") return outcome.answer;
-        cause = outcome.cause;
+        // Who answers "there is no leader" knows more than who does not answer.
+        if (cause === undefined || !(cause instanceof Refused)) cause = outcome.cause;
       }
       if (clock.monotonicMs() + timing.retryMinMs >= endMs) {
         throw noManager(this.#order(), cause);
@@ -114,8 +117,9 @@ export class GrpcManagerLink implements ManagerLink {
       const settings = { addr, timeoutMs, signal, onError };
       const answer = await callUnary(method(this.#client(addr)), request, settings);
       if (redirect !== undefined && redirect !== addr) this.#leader = redirect;
+      if (isNoLeader(answer)) return { kind: "retry", cause: NO_LEADER_NOW };
       const retry = isRefusal(answer) && (redirect !== undefined || answer.code === "unavailable");
-      if (retry || isNoLeader(answer)) return { kind: "retry", cause: new Error(answer.message) };
+      if (retry) return { kind: "retry", cause: new Refused(answer) };
       this.#leader = addr;
       return { kind: "answer", answer };
     } catch (error) {
@@ -159,11 +163,14 @@ export class GrpcManagerLink implements ManagerLink {
 /** People see its message, when they ask for something that needs a manager. */
 function noManager(tried: readonly string[], cause: unknown): Fault {
   const fault = new Fault("NO_MANAGER", { tried: tried.join(" ") }, cause);
-  const detail = cause instanceof Fault ? cause.data["why"] : undefined;
-  const why = typeof detail === "string" ? detail : messageOf(cause ?? "none is known");
-  fault.message = `No manager of the swarm answers (tried ${tried.join(", ") || "none"}): ${why}`;
+  const known = `tried ${tried.join(", ") || "none"}`;
+  const why = cause === undefined ? "none is known" : sentenceOf(cause);
+  const answered = cause instanceof Refused;
+  fault.message = answered ? why : `No manager of the swarm answers (${known}): ${why}`;
   return fault;
 }
+
+const NO_LEADER_NOW = new Refused(refuse("unavailable", NO_LEADER));
 
 type Outcome<Response> =
   | { readonly kind: "answer"; readonly answer: Response | Refusal }

@@ -134,6 +134,10 @@ export class AttachmentLoop implements Attachments {
   async #begin(wish: AttachWish): Promise<AttachmentRecord | Refusal> {
     const { tools } = this;
     if (this.#records.size >= ATTACHMENTS_MAX) return tooMany("attachments", ATTACHMENTS_MAX);
+    if (wish.network === "host" || wish.network === "none") {
+      const sentence = `network ${wish.network} is not one of the swarm: nothing can be attached to it`;
+      return refuse("invalid-argument", sentence);
+    }
     const wrong = this.#checkWish(wish);
     if (wrong) return wrong;
     const sandbox = sandboxOf(wish);
@@ -359,7 +363,12 @@ export class AttachmentLoop implements Attachments {
     if (given === undefined) return;
     const timeNs = BigInt(this.tools.clock.nowMs()) * 1_000_000n;
     const network = given.network.spec?.name ?? "";
-    const attributes = { name: wish.name, network, netns: wish.netns, ipv4: given.endpoint.ipv4 };
+    const attributes = {
+      name: given.endpoint.name,
+      network,
+      netns: wish.netns,
+      ipv4: given.endpoint.ipv4,
+    };
     const common = { scope: "local", timeNs } as const;
     this.tools.events.publish({ type: "attachment", action, id, attributes, ...common });
     this.tools.events.publish({

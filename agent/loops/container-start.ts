@@ -130,7 +130,7 @@ async function attachAll(
   const { id, spec } = entry.record;
   for (const wanted of entry.record.endpoints) {
     const { network, aliases, ipv4, ipv6 } = wanted.wish;
-    const answer = await tools.endpoints.attach({
+    const asked = tools.endpoints.attach({
       endpointId: wanted.id,
       network,
       name: spec.name,
@@ -139,6 +139,10 @@ async function attachAll(
       hostname,
       ipv4,
       ipv6,
+    });
+    const answer = await asked.catch((error: unknown) => {
+      tools.log.warn({ container: id, network, ...faultFields(error) }, "no manager answered");
+      return refuse("unavailable", sentenceOf(error));
     });
     if (isRefusal(answer)) return couldNotAttach(network, answer);
     if (answer.endpoint === undefined || answer.network === undefined) {

@@ -239,7 +239,9 @@ describe("a start that fails is undone", () => {
     const agent = await agentIn(world());
     await agent.containers.create(specOf());
     agent.endpoints.isReachable = false;
-    expect(messageOf(await agent.containers.start("web"))).toBe("no manager of the swarm answers");
+    expect(messageOf(await agent.containers.start("web"))).toBe(
+      "Could not attach to network overnet: no manager of the swarm answers",
+    );
     expect(agent.released.at(-1)).toHaveLength(1);
     agent.endpoints.isReachable = true;
     await expect.poll(() => agent.released.at(-1)).toEqual([]);

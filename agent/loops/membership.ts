@@ -283,7 +283,8 @@ export class MembershipLoop implements Membership {
     const voters = status?.members.filter((each) => !each.learner).length ?? 1;
     const managers = Math.max(voters, 1);
     this.deps.log.debug({ node: member.record.nodeId, managers }, "leave needs --force");
-    return words.leaveNeedsForce(managers, managers);
+    const isAlone = status?.leaderNodeId === "" && managers > 1;
+    return isAlone ? words.leaveWithoutLeader(managers) : words.leaveNeedsForce(managers, managers);
   }
 
   /** Whatever of it can be said in time: a node may always leave, also when nobody hears it. */

@@ -2,6 +2,10 @@
 // 20.10's own answers; where a sentence is ours, its comment says so.
 import { type Refusal, refuse } from "../../common/fault.js";
 
+/** swarmkit's, as the managers themselves say it. */
+export const NO_LEADER =
+  "The swarm does not have a leader. It's possible that too few managers are online. Make sure more than half of the managers are online.";
+
 export function alreadyInSwarm(): Refusal {
   return refuse(
     "unavailable",
@@ -24,6 +28,14 @@ export function workerNotManager(): Refusal {
   return refuse(
     "unavailable",
     "This node is not a swarm manager. Worker nodes can't be used to view or modify cluster state. Please run this command on a manager node or promote the current node to a manager.",
+  );
+}
+
+/** Ours: Docker counts managers that nobody can count now. */
+export function leaveWithoutLeader(managers: number): Refusal {
+  return refuse(
+    "unavailable",
+    `You are attempting to leave the swarm on a node that is participating as a manager, and fewer than half of its ${managers} managers reach each other now, so they cannot be told. Bring them back first; or use \`--force\` to leave all the same.`,
   );
 }
 

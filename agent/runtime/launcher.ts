@@ -4,6 +4,7 @@ import { closeSync, fchmodSync, fchownSync } from "node:fs";
 import type { Readable, Writable } from "node:stream";
 import { ReadStream } from "node:tty";
 import { assert, messageOf } from "../../common/fault.js";
+import type { ConsoleSize } from "../seams.js";
 import { environmentOf } from "../task/environment.js";
 import { EXIT_NOT_EXECUTABLE, lookUp } from "./lookup.js";
 import type { Namespaces } from "./namespaces.js";
@@ -17,6 +18,7 @@ export interface Command {
   readonly user: string;
   readonly hostname: string;
   readonly tty: boolean;
+  readonly consoleSize: ConsoleSize | undefined;
   /** Without it the command reads nothing: /dev/null. */
   readonly stdin: boolean;
 }
@@ -46,6 +48,8 @@ export async function launch(command: Command, namespaces: Namespaces): Promise<
     // As grantpt(3): the terminal is its user's, and nobody else writes to it.
     if (pty) fchownSync(pty.slave, user.uid, user.gid);
     if (pty) fchmodSync(pty.slave, 0o620);
+    const size = command.consoleSize;
+    if (pty && size) resizePty(pty.master, size.rows, size.columns);
     const outcome = namespaces.within(() => {
       const found = lookUp(name, env["PATH"] ?? "", cwd);
       if (found.kind === "failed") return found;

@@ -126,6 +126,7 @@ export class ShimControl implements Supervised {
         ...spec,
         env: [...spec.env, ...exec.env],
         tty: exec.tty,
+        consoleSize: exec.consoleSize,
         workingDir: exec.workingDir || spec.workingDir,
         user: exec.user || spec.user,
       },
@@ -174,11 +175,11 @@ export class ShimControl implements Supervised {
   }
 
   #command(
-    spec: Pick<ContainerSpec, "env" | "workingDir" | "user" | "tty">,
+    spec: Pick<ContainerSpec, "env" | "workingDir" | "user" | "tty" | "consoleSize">,
     more: { readonly stdin: boolean; readonly argv: readonly string[] },
   ): Command {
-    const { env, workingDir, user, tty } = spec;
-    return { env, workingDir, user, tty, hostname: this.options.hostname, ...more };
+    const { env, workingDir, user, tty, consoleSize } = spec;
+    return { env, workingDir, user, tty, consoleSize, hostname: this.options.hostname, ...more };
   }
 
   #request(request: Request): void {

@@ -24,6 +24,7 @@ export const exec: Handler = async (cli, { args, flags }) => {
       User: flags.text("user"),
       Privileged: flags.bool("privileged"),
       Tty: tty,
+      ...(tty && cli.out.isTerminal ? { ConsoleSize: [cli.out.rows, cli.out.columns] } : {}),
       AttachStdin: stdin,
       AttachStdout: !detached,
       AttachStderr: !detached,
