@@ -163,20 +163,31 @@ describe("the tree", () => {
   test("every package that package.json names is used, and docs/dependencies.md says what for", () => {
     const manifest = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
     const documented = readFileSync(join(root, "docs/dependencies.md"), "utf8");
-    const imports = (name: string, files: readonly Source[]) =>
-      files.some(({ text }) =>
-        new RegExp(`^(?:import|export) .*"${name}[/"]|^} from "${name}[/"]`, "m").test(text),
+    // `import … from "x"`, `import "x"`, and `import("x")`, which waits until it is needed.
+    const importsPackage =
+      /(?:^import |^(?:import|export|\}).* from |\bimport\()"((?:@[^/"]+\/)?[^./"][^/"]*)/gm;
+    const packagesOf = (files: readonly Source[]) =>
+      new Set(
+        files.flatMap(({ text }) =>
+          [...text.matchAll(importsPackage)].map((match) => match[1] ?? ""),
+        ),
       );
-    const shipped = sources.filter(({ path }) => kindOf(path) !== "test");
+    const shipped = packagesOf(sources.filter(({ path }) => kindOf(path) !== "test"));
+    const all = packagesOf(sources);
     const wrong: string[] = [];
+    for (const name of shipped) {
+      if (!name.startsWith("node:") && !(name in manifest.dependencies)) {
+        wrong.push(`a release would lack ${name}`);
+      }
+    }
     for (const name of Object.keys(manifest.dependencies)) {
-      if (name !== CALLED_BY_GENERATED_CODE && !imports(name, shipped)) {
+      if (name !== CALLED_BY_GENERATED_CODE && !shipped.has(name)) {
         wrong.push(`no program imports ${name}`);
       }
     }
     for (const name of Object.keys(manifest.devDependencies)) {
       const typed = name.replace(/^@types\//, "");
-      if (!TOOLS.has(name) && !imports(typed, sources)) wrong.push(`nothing imports ${name}`);
+      if (!TOOLS.has(name) && !all.has(typed)) wrong.push(`nothing imports ${name}`);
     }
     for (const name of Object.keys({ ...manifest.dependencies, ...manifest.devDependencies })) {
       if (!name.startsWith("@types/") && !documented.includes(`\`${name}\``)) {
