@@ -2,11 +2,17 @@
 # Makes this machine a Skein node: packages, the programs in /opt/skein, the user and group `skein`, two systemd
 # units, the agent started. Run it as root from a checkout or an unpacked release; Vagrant runs the same.
 # Running it again upgrades: the agent is restarted, containers and their traffic go on.
+# How to take it off again is in docs/debugging.md ("Off a machine again").
 set -euo pipefail
 SOURCE=$(cd "$(dirname "$(readlink -f "$0")")/.." && pwd)
 . "$SOURCE/scripts/setup.sh"
 PREFIX=/opt/skein
 
+case ${1:-} in
+  "") ;;
+  -h | --help) sed -n '2,5s/^# //p' "$0"; exit 0 ;;
+  *) die "it takes no arguments, not '$1' (settings: SKEIN_TIME_SCALE)" ;;
+esac
 need_root "vagrant/provision.sh"
 command -v systemctl >/dev/null || die "this machine has no systemd; start dist/agent/main.js as root by other means"
 need_packages util-linux=nsenter iproute2=ip iputils-ping=ping

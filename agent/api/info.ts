@@ -153,7 +153,10 @@ function statusJson(status: SwarmStatus) {
     RemoteManagers:
       status.managers.length === 0
         ? null
-        : status.managers.map(({ nodeId, addr }) => ({ NodeID: nodeId, Addr: addr })),
+        : status.managers
+            .map(({ nodeId, addr }) => ({ NodeID: nodeId, Addr: addr }))
+            // The session lists them as they come; whoever compares two answers wants one order.
+            .sort((a, b) => (a.Addr < b.Addr ? -1 : 1)),
   };
 }
 
