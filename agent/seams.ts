@@ -411,6 +411,8 @@ export interface ManagerHost {
   stop(): Promise<void>;
   /** Stops it and erases all it keeps. */
   wipe(): Promise<void>;
+  /** Whether there is anything on disk that it could go on with. */
+  hasState(): boolean;
   /** Whether it is meant to run. When it dies meanwhile, it is started again. */
   readonly started: boolean;
   /** The client of its Control service; only sensible while started. */
@@ -434,6 +436,8 @@ export interface ManagerRunner {
   start(): Promise<RunningManager>;
   /** The one that runs already, if any. */
   find(): Promise<RunningManager | undefined>;
+  /** Whether it has a seat on disk (proto/admin.proto), or the beginning of one. */
+  hasState(): boolean;
   /** Erases its state; only called while none runs. */
   erase(): Promise<void>;
 }

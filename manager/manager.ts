@@ -59,6 +59,8 @@ const NOT_A_MANAGER =
 const LAST_MANAGER =
   "You are attempting to leave the swarm on a node that is participating as a manager. Removing the last manager erases all current state of the swarm. Use `--force` to ignore this message.";
 
+// Before the group has given one; its ids begin at 1.
+const NO_SEAT = 0;
 // Choice: how often a port that is taken is tried again at start, and a join is looked at.
 const RETRY_MS = 1_000;
 const LOOK_MS = 5;
@@ -191,7 +193,7 @@ export class Manager {
     const wrong = this.#checkIdentity(tls);
     if (wrong) return wrong;
     const { nodeId, clusterId } = readCertificate(tls.certificate) ?? { nodeId: "", clusterId: "" };
-    const identity = { raftId: 1, clusterId, nodeId, listenAddr, advertiseAddr };
+    const identity = { raftId: NO_SEAT, clusterId, nodeId, listenAddr, advertiseAddr };
     const seat = await this.#openSeat(identity, tls);
     if (isRefusal(seat)) return seat;
     try {
@@ -208,6 +210,7 @@ export class Manager {
       );
       this.#state = { kind: "running", seat, member };
     } catch (error) {
+      if (seat.identity.raftId !== NO_SEAT) await this.#returnSeat(seat, request.remoteAddr);
       return this.#giveUp(seat, error);
     }
     log.info({ node: nodeId, addr: listenAddr }, "joined the managers");
@@ -231,6 +234,25 @@ export class Manager {
         }
         addr = redirected ? (error.leaderAddr ?? remoteAddr) : remoteAddr;
         await clock.sleep(timing.retryMinMs, this.#stop.signal);
+      }
+    }
+  }
+
+  /** So that the group does not count with a member that will never answer. As well as it can. */
+  async #returnSeat(seat: Seat, remoteAddr: string): Promise<void> {
+    const { clock, timing, log } = this.options;
+    const endMs = clock.monotonicMs() + timing.dialMs;
+    const patience = AbortSignal.any([this.#stop.signal, AbortSignal.timeout(timing.dialMs)]);
+    let addr = remoteAddr;
+    while (clock.monotonicMs() < endMs && !patience.aborted) {
+      try {
+        const asker = { ...this.#self(), signal: patience };
+        await seat.peers.link(addr).membership.leave({ nodeId: "", seatOnly: true }, asker);
+        return;
+      } catch (error) {
+        addr = error instanceof NotLeader ? (error.leaderAddr ?? remoteAddr) : remoteAddr;
+        log.info({ addr, err: messageOf(error) }, "could not give the seat back");
+        await clock.sleep(timing.retryMinMs, patience).catch(() => {});
       }
     }
   }
@@ -277,7 +299,10 @@ export class Manager {
     const others = member.consensus.status().members.filter((each) => each.nodeId !== nodeId);
     if (others.length === 0) return force ? undefined : refuse("failed-precondition", LAST_MANAGER);
     try {
-      const left = await member.services.membership.leave({ nodeId }, this.#self());
+      const left = await member.services.membership.leave(
+        { nodeId, seatOnly: false },
+        this.#self(),
+      );
       if (!isRefusal(left) || force) return undefined;
       return left;
     } catch (error) {

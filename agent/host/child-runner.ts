@@ -3,6 +3,7 @@
 import { spawn } from "node:child_process";
 import {
   closeSync,
+  existsSync,
   mkdirSync,
   openSync,
   readFileSync,
@@ -47,6 +48,7 @@ export function childRunner(settings: ChildSettings): ManagerRunner {
     async start() {
       return (await find()) ?? launch(settings);
     },
+    hasState: () => existsSync(join(settings.stateDir, "identity.json")),
     async erase() {
       rmSync(settings.pidPath, { force: true });
       await rm(settings.stateDir, { recursive: true, force: true });

@@ -1,5 +1,6 @@
 // The manager as a systemd unit: systemd starts, restarts and logs it; the agent says when.
 import { execFile } from "node:child_process";
+import { existsSync } from "node:fs";
 import { readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -62,6 +63,7 @@ export function unitRunner({ unit, stateDir, runDir, owner, clock }: UnitSetting
       await systemctl("start");
       return watched();
     },
+    hasState: () => existsSync(join(stateDir, "identity.json")),
     async erase() {
       // The folder itself may be a mount of its own: only what is in it goes.
       for (const name of await readdir(stateDir).catch(() => [])) {

@@ -11,7 +11,10 @@ import { AttachmentLoop } from "./attachments.js";
 import { Releases } from "./releases.js";
 
 function world() {
-  const files: { records: readonly AttachmentRecord[] } = { records: [] };
+  const files: { records: readonly AttachmentRecord[]; releases: readonly string[] } = {
+    records: [],
+    releases: [],
+  };
   return { endpoints: new FakeEndpoints(), files, namespaces: new Map<string, NamespaceLook>() };
 }
 
@@ -20,7 +23,12 @@ async function agentIn(outside: ReturnType<typeof world>, seed = 1) {
   const placing = new FakePlacing();
   const events = new EventLog();
   const log = silentLogger();
-  const releaseDisk = { load: async () => [], save: async () => undefined };
+  const releaseDisk = {
+    load: async () => files.releases,
+    save: async (ids: readonly string[]) => {
+      files.releases = [...ids];
+    },
+  };
   const releases = new Releases(endpoints, releaseDisk, systemClock, DEFAULT_TIMING, log);
   let tick = () => {};
   const clock = {
@@ -48,6 +56,7 @@ async function agentIn(outside: ReturnType<typeof world>, seed = 1) {
       },
     },
   });
+  await releases.restore();
   await attachments.restore();
   return { attachments, placing, events, tick: () => tick(), ...outside };
 }
@@ -228,4 +237,35 @@ describe("afterwards", () => {
     expect(agent.placing.owned.size).toBe(0);
     expect(agent.files.records).toEqual([]);
   });
+});
+
+test("killed at any moment of a detach, the next agent holds it whole or gives it back", async () => {
+  const outside = world();
+  const first = await agentIn(outside);
+  const { id } = orThrow(await first.attachments.attach(wishOf()));
+  // What is on disk whenever a step of the detach begins is what a kill there leaves.
+  const moments: (typeof outside.files)[] = [];
+  const detach = outside.endpoints.detach.bind(outside.endpoints);
+  outside.endpoints.detach = async (endpointId: string) => {
+    moments.push(structuredClone(outside.files));
+    const answer = await detach(endpointId);
+    moments.push(structuredClone(outside.files));
+    return answer;
+  };
+  const watched = new Proxy(outside.files, {
+    set(target, key, value) {
+      Reflect.set(target, key, value);
+      moments.push(structuredClone(target));
+      return true;
+    },
+  });
+  const second = await agentIn({ ...outside, files: watched }, 2);
+  await second.attachments.detach(id);
+  expect(moments.length).toBeGreaterThan(3);
+  for (const files of moments) {
+    const isThere = outside.endpoints.given.has(id);
+    expect(isThere).toBe(false);
+    const next = await agentIn({ ...outside, files: structuredClone(files) }, 3);
+    expect(next.attachments.list()).toEqual([]);
+  }
 });

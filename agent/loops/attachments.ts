@@ -64,14 +64,17 @@ export class AttachmentLoop implements Attachments {
   async restore(): Promise<void> {
     const unfinished: string[] = [];
     for (const record of await this.tools.disk.load()) {
-      if (record.given === undefined) unfinished.push(record.id);
-      else this.#records.set(record.id, record);
+      // Never given, or being detached when the agent before was killed. Those who asked are gone, and
+      // were told nothing: the one is as if it had not been asked, the other goes on.
+      const isWhole = record.given !== undefined && !this.tools.releases.has(record.id);
+      if (isWhole) this.#records.set(record.id, record);
+      else unfinished.push(record.id);
     }
     for (const record of this.#records.values()) this.#declare(record);
     if (unfinished.length > 0) {
-      // The one who asked is gone, and was told nothing: it is as if it had not been asked.
-      await this.tools.releases.add(unfinished);
+      await this.tools.releases.note(unfinished);
       await this.#save();
+      await this.tools.releases.add(unfinished);
     }
     this.#stopLooking = this.tools.clock.every(LOOK_EVERY_MS, () => this.#lookAll());
   }
@@ -230,10 +233,12 @@ export class AttachmentLoop implements Attachments {
       // The reconcile goes on trying: nothing declares it any more.
       this.tools.log.warn({ endpoint: record.id, err: messageOf(error) }, "not taken down");
     }
-    // In this order: were the agent killed in between, it would be given back twice and not never.
-    await this.tools.releases.add([record.id]);
+    // In this order: were the agent killed in between, the next one would find it in the note, in both, or
+    // only in the note, and give it back. The swarm has it no more only when nothing here names it.
+    await this.tools.releases.note([record.id]);
     this.#forget(record);
     await this.#save();
+    await this.tools.releases.add([record.id]);
   }
 
   #declare(record: AttachmentRecord): void {

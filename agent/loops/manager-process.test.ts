@@ -27,6 +27,7 @@ function world() {
       if (state.broken) state.end("exit code 1");
       return running;
     },
+    hasState: () => false,
     erase: async () => {
       expect(state.alive).toBe(false);
       state.erased++;

@@ -61,6 +61,10 @@ export class ManagerProcess implements ManagerHost {
     await this.runner.erase();
   }
 
+  hasState(): boolean {
+    return this.runner.hasState();
+  }
+
   control() {
     return this.admin.control();
   }

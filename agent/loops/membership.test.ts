@@ -13,7 +13,7 @@ import type {
   NodeIdentity,
   NodeRecord,
 } from "../seams.js";
-import type { Member } from "./member.js";
+import type { Member, RenewableLink } from "./member.js";
 import { MembershipLoop } from "./membership.js";
 
 const token = formatJoinToken({ rootDigest: new Uint8Array(32).fill(1), secret: "s".repeat(25) });
@@ -37,6 +37,8 @@ function world() {
     wiped: 0,
     portTaken: false,
     started: false,
+    hasSeat: false,
+    left: [] as string[],
     members: [] as string[],
   };
   const answers = {
@@ -65,8 +67,12 @@ function world() {
       state.wiped++;
     },
     init: () => answers.init(),
-    status: async () => refuse("unavailable", "no"),
-    leave: async () => refuse("unavailable", "no"),
+    hasState: () => state.hasSeat,
+    status: async () => (state.hasSeat ? { state: "running" } : refuse("unavailable", "no")),
+    leave: async () => {
+      state.left.push("seat");
+      return {};
+    },
     control: () => "the control client",
   } as unknown as ManagerHost;
   const loop = new MembershipLoop({
@@ -99,6 +105,11 @@ function world() {
       renew: async () => refuse("unavailable", "no"),
     },
     manager,
+    openLink: () =>
+      ({
+        leave: async () => void state.left.push("swarm"),
+        close: () => {},
+      }) as unknown as RenewableLink,
     machine: {
       addresses: async () => [],
       sourceTowards: async () => "192.0.2.7",
@@ -254,6 +265,21 @@ test("an unreachable manager is passed over, a refused token is not tried elsewh
   };
   await loop.join(request);
   expect(state.asked).toEqual(["192.0.2.8:2377"]);
+});
+
+test("a join that fails when the swarm has let the node in tells the swarm so", async () => {
+  const { loop, state } = world();
+  state.portTaken = true;
+  expect(text(await loop.join(join))).toBe("UDP port 4789 is already in use on this machine");
+  expect(state.left).toEqual(["swarm"]);
+});
+
+test("a seat that a crash left without a membership is given back before it is swept up", async () => {
+  const { loop, state } = world();
+  state.hasSeat = true;
+  await loop.resume();
+  expect(state.left).toEqual(["seat"]);
+  expect(state.wiped).toBe(1);
 });
 
 test("one thing at a time", async () => {

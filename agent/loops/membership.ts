@@ -31,7 +31,8 @@ import type {
   NodeRecord,
   SwarmStatus,
 } from "../seams.js";
-import type { Member } from "./member.js";
+import { processState } from "./manager-process.js";
+import type { Member, MemberDeps } from "./member.js";
 
 export interface MembershipDeps {
   readonly hostname: string;
@@ -44,6 +45,7 @@ export interface MembershipDeps {
   readonly door: CertificateDoor;
   readonly manager: ManagerHost;
   readonly machine: MachineDoor;
+  readonly openLink: MemberDeps["openLink"];
   /** Makes the running parts, not yet started. Reads the journal. */
   readonly makeMember: (record: NodeRecord, identity: NodeIdentity) => Promise<Member>;
   /** Told before a member starts, and with undefined after one has left. */
@@ -64,7 +66,7 @@ export class MembershipLoop implements Membership {
   async resume(): Promise<void> {
     const { nodeDisk, identityDisk } = this.deps;
     const record = await nodeDisk.load();
-    if (record === undefined) return this.#sweep();
+    if (record === undefined) return this.#sweepUp();
     const identity = await identityDisk.load();
     if (identity === undefined) throw new Fault("STATE_DAMAGED", { file: "identity" });
     // A crash between the two files of a role change leaves the certificate ahead; it is what counts.
@@ -130,7 +132,7 @@ export class MembershipLoop implements Membership {
     if (this.#member !== undefined) return this.#forceNewCluster(this.#member, request, addresses);
     const taken = this.#portProblem(addresses.dataPathAddr, dataPathPort);
     if (taken !== undefined) return taken;
-    return this.#undoing(async () => {
+    return this.#undoing(undefined, async () => {
       const { key, csr } = await this.deps.door.newKey();
       await this.deps.manager.start();
       const made = await this.deps.manager.init({
@@ -186,8 +188,9 @@ export class MembershipLoop implements Membership {
     const joined = await this.#askToJoin(request, csr, addresses);
     if (isRefusal(joined)) return joined;
     const { issued, remoteAddr } = joined;
-    return this.#undoing(async () => {
-      const identity = { key, certificate: issued.certificate, root: issued.root };
+    const identity = { key, certificate: issued.certificate, root: issued.root };
+    const giveBack = () => this.#giveBack(identity, remoteAddr);
+    return this.#undoing(giveBack, async () => {
       const isManager = issued.role === Role.MANAGER;
       const record: NodeRecord = {
         nodeId: issued.nodeId,
@@ -337,17 +340,59 @@ export class MembershipLoop implements Membership {
     await this.deps.journal.clear();
   }
 
-  /** Runs `work`; a Refusal or a throw leaves nothing of it behind. */
-  async #undoing<T>(work: () => Promise<T | Refusal>): Promise<T | Refusal> {
+  /** What a crash left of a swarm that was not joined to the end. A seat among the managers is given back. */
+  async #sweepUp(): Promise<void> {
+    const { manager, log, clock, timing } = this.deps;
+    if (manager.hasState()) {
+      try {
+        await manager.start();
+        const endMs = clock.monotonicMs() + timing.requestMs;
+        while ((await processState(manager)) === "resuming" && clock.monotonicMs() < endMs) {
+          await clock.sleep(timing.retryMinMs, AbortSignal.timeout(2 * timing.requestMs));
+        }
+        const answer = await manager.leave(true);
+        if (isRefusal(answer)) throw new Fault("REFUSED", {}, new Error(answer.message));
+      } catch (error) {
+        log.warn({ err: messageOf(error) }, "a seat from before a crash could not be given back");
+      }
+    }
+    await this.#sweep();
+  }
+
+  /** Tells the swarm that this node does not come after all, so that nobody counts with it. */
+  async #giveBack(identity: NodeIdentity, remoteAddr: string): Promise<void> {
+    const { manager, timing, log, clock } = this.deps;
+    const link = this.deps.openLink(identity, () => [remoteAddr]);
+    const goodbye = async () => {
+      // Only a process that has a seat has something to leave.
+      if ((await processState(manager)) === "running") await manager.leave(true);
+      await link.leave();
+    };
+    const late = clock.sleep(timing.dialMs, AbortSignal.timeout(2 * timing.dialMs));
+    await Promise.race([goodbye(), late]).catch((error: unknown) => {
+      log.info({ err: messageOf(error) }, "could not tell the swarm that the join was given up");
+    });
+    link.close();
+  }
+
+  /** Runs `work`; a Refusal or a throw leaves nothing of it behind, here or (`giveBack`) in the swarm. */
+  async #undoing<T>(
+    giveBack: (() => Promise<void>) | undefined,
+    work: () => Promise<T | Refusal>,
+  ): Promise<T | Refusal> {
     let outcome: T | Refusal;
     try {
       outcome = await work();
     } catch (error) {
+      await giveBack?.();
       await this.#takeBack();
       if (!(error instanceof Fault)) throw error;
       return refuse("unavailable", sentenceOf(error));
     }
-    if (isRefusal(outcome)) await this.#takeBack();
+    if (isRefusal(outcome)) {
+      await giveBack?.();
+      await this.#takeBack();
+    }
     return outcome;
   }
 

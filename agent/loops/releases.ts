@@ -30,6 +30,17 @@ export class Releases {
     void this.#tryAll();
   }
 
+  /** Takes note, durably, that `add` comes next; the owner can then forget them durably too. */
+  async note(endpointIds: readonly string[]): Promise<void> {
+    for (const id of endpointIds) this.#ids.add(id);
+    await this.#save();
+  }
+
+  /** Whether it is on its way back, whatever its owner's record says. */
+  has(endpointId: string): boolean {
+    return this.#ids.has(endpointId);
+  }
+
   /**
    * Takes note, durably, and gives them back. Resolves when that was tried, or after a while; what was
    * not answered is tried again behind.

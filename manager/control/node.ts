@@ -85,14 +85,25 @@ export function removeNode(
   if (node.state === NodeState.READY && !request.force) {
     return refuse("failed-precondition", `node ${node.id} is not down and can't be removed`);
   }
-  for (const endpoint of [...draft.endpointsOf(node.id)]) {
-    removeEndpoint(draft, endpoint, ctx.nowMs);
-  }
+  forgetNode(draft, node, ctx.nowMs);
+  return undefined;
+}
+
+/** A node that was admitted and gave up before anybody heard it was never one. Answers whether it is gone. */
+export function forgetUnheard(draft: Draft, nodeId: string, nowMs: number): boolean {
+  const node = draft.node(nodeId);
+  if (node === undefined) return true;
+  if (node.state !== NodeState.UNKNOWN || node.manager !== undefined) return false;
+  forgetNode(draft, node, nowMs);
+  return true;
+}
+
+/** Its endpoints go with it, and its certificate opens nothing any more. */
+function forgetNode(draft: Draft, node: Node, nowMs: number): void {
+  for (const endpoint of [...draft.endpointsOf(node.id)]) removeEndpoint(draft, endpoint, nowMs);
   draft.remove("node", node.id);
   const cluster = draft.cluster();
-  if (cluster !== undefined) {
-    const removedNodes = [...cluster.removedNodes, node.id].slice(-REMOVED_NODES_MAX);
-    draft.update("cluster", { ...cluster, removedNodes });
-  }
-  return undefined;
+  if (cluster === undefined) return;
+  const removedNodes = [...cluster.removedNodes, node.id].slice(-REMOVED_NODES_MAX);
+  draft.update("cluster", { ...cluster, removedNodes });
 }

@@ -8,10 +8,12 @@ import {
   ConfChangeKind,
   type RaftJoinRequest,
   type RaftJoinResponse,
+  type RaftLeaveRequest,
   type RaftMember,
 } from "../../proto/gen/raft.js";
 import { type Node, Role } from "../../proto/gen/types.js";
 import { clearManagerMember, setManagerMember } from "../control/membership.js";
+import { forgetUnheard } from "../control/node.js";
 import type { Caller, Consensus, MembershipApi } from "../seams.js";
 import type { Store } from "../store/store.js";
 import type { Draft } from "../store/view.js";
@@ -49,9 +51,9 @@ export function membershipApi(options: MembershipOptions): MembershipApi {
     leave: (request, caller) =>
       router.onLeader(
         caller,
-        () => leave(options, askerOf(request.nodeId, caller), caller.signal),
+        () => leave(options, request, askerOf(request.nodeId, caller), caller.signal),
         ({ membership }, routed) =>
-          membership.leave({ nodeId: askerOf(request.nodeId, caller) }, routed),
+          membership.leave({ ...request, nodeId: askerOf(request.nodeId, caller) }, routed),
       ),
   };
 }
@@ -64,11 +66,12 @@ function askerOf(claimed: string, caller: Caller): string {
 }
 
 async function join(
-  { store, consensus, random, clusterId }: MembershipOptions,
+  options: MembershipOptions,
   { addr }: RaftJoinRequest,
   nodeId: string,
   signal: AbortSignal,
 ): Promise<RaftJoinResponse | Refusal> {
+  const { store, consensus, random, clusterId } = options;
   const node = store.view.node(nodeId);
   if (node?.spec?.role !== Role.MANAGER) {
     return refuse("permission-denied", `node ${nodeId} is not wanted as a manager`);
@@ -85,6 +88,7 @@ async function join(
     await consensus.changeMembers({ kind: ConfChangeKind.UPDATE_ADDR, member }, signal);
     return answer(known.raftId);
   }
+  await removeGhost(options, addr, signal);
   if (consensus.status().members.length >= MEMBERS_MAX) {
     return refuse("failed-precondition", `the swarm has ${MEMBERS_MAX} managers already`);
   }
@@ -93,8 +97,29 @@ async function join(
   return answer(member.raftId);
 }
 
+/**
+ * A machine that fell in the middle of its join, and now joins as another node, has left a learner at its
+ * address that will never answer, and a node that was never heard. A voter is not touched: whether it is
+ * gone for good is a person's to say.
+ */
+async function removeGhost(
+  { consensus, writer, log }: MembershipOptions,
+  addr: string,
+  signal: AbortSignal,
+): Promise<void> {
+  const ghost = consensus.status().members.find((each) => each.learner && each.addr === addr);
+  if (ghost === undefined) return;
+  await consensus.changeMembers({ kind: ConfChangeKind.REMOVE, member: ghost }, signal);
+  log.info({ node: ghost.nodeId, addr }, "a join that was never finished is forgotten");
+  await writer.write(
+    (draft, nowMs) => forgetUnheard(draft, ghost.nodeId, nowMs),
+    () => true,
+  );
+}
+
 async function leave(
   options: MembershipOptions,
+  { seatOnly }: RaftLeaveRequest,
   nodeId: string,
   signal: AbortSignal,
 ): Promise<Record<string, never> | Refusal> {
@@ -105,7 +130,10 @@ async function leave(
     if (refusal) return refusal;
   }
   const done = await writer.write(
-    (draft) => retire(draft, nodeId, true),
+    (draft, nowMs) => {
+      retire(draft, nodeId, !seatOnly);
+      if (!seatOnly) forgetUnheard(draft, nodeId, nowMs);
+    },
     () => ({}),
   );
   return done;

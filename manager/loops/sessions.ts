@@ -14,6 +14,7 @@ import {
   type ProbeReport,
 } from "../../proto/gen/dispatcher.js";
 import { NodeState } from "../../proto/gen/types.js";
+import { forgetUnheard } from "../control/node.js";
 import { markNodeDown, recordNodeSession } from "../control/session.js";
 import { affectedNodes } from "../dispatch/affected.js";
 import { assignmentsFor, isEmptyDelta } from "../dispatch/assignments.js";
@@ -139,9 +140,15 @@ export class Sessions {
     return true;
   }
 
-  /** The node says goodbye. */
+  /** The node says goodbye. One that never had a session gives up its join, and leaves nothing. */
   async leave(nodeId: string): Promise<void> {
     this.#liveness.forget(nodeId);
+    const { writer } = this.options;
+    const forgotten = await writer.write(
+      (draft, nowMs) => forgetUnheard(draft, nodeId, nowMs),
+      (_view, gone) => gone,
+    );
+    if (forgotten === true) return;
     await this.#markDown(nodeId, "the node left the swarm");
   }
 

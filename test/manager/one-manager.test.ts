@@ -271,7 +271,7 @@ describe("a stranger", () => {
     const answers = [
       await call(control, control.listNodes, {}),
       await call(raft, raft.join, { addr: "127.0.0.1:1", nodeId: manager.nodeId }),
-      await call(raft, raft.leave, { nodeId: manager.nodeId }),
+      await call(raft, raft.leave, { nodeId: manager.nodeId, seatOnly: false }),
     ];
     for (const answer of answers) {
       expect(isRefusal(answer) && answer.code).toBe("permission-denied");

@@ -275,14 +275,15 @@ test(
       await until(
         "every kernel is as the swarm says",
         async () => {
-          const found = await differences(lab, "h1");
+          const found = [...(await differences(lab, "h1"))];
+          // Pinged in the same look: an attachment that was declared may still be on its way to the swarm.
+          if (found.length === 0) found.push(...(await unreachablePairs(lab, "h1")));
           if (found.length > 0) throw new Error(found.join("\n"));
           return true;
         },
         30_000,
       );
       chaos.note("true");
-      expect(await unreachablePairs(lab, "h1")).toEqual([]);
       expect(await promisesBroken(chaos)).toEqual([]);
       expect(chaos.complaints).toEqual([]);
       expect(await ping.stop("SIGINT")).toMatch(/ 0% packet loss/);

@@ -223,7 +223,10 @@ export async function unreachablePairs(lab: Lab, host: string): Promise<readonly
     const pairs = results.filter((each) => each["FromEndpoint"] !== "");
     const count = network.endpoints.length;
     if (pairs.length < count * (count - 1)) {
-      lost.push(`${network.name}: ${pairs.length} results for ${count} endpoints`);
+      const sources = new Set(pairs.map((each) => each["FromEndpoint"]));
+      const silent = network.endpoints.filter(({ id }) => !sources.has(id));
+      const names = silent.map(({ name, host: at }) => `${name} on ${at}`);
+      lost.push(`${network.name}: ${pairs.length} results for ${count}, none of ${names}`);
     }
     for (const each of results) {
       if (each["Received"] === each["Sent"] && each["Sent"] !== 0) continue;
