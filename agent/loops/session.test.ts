@@ -151,6 +151,25 @@ test("it beats at the period that it was told", async () => {
   await session.end();
 });
 
+test("news that come faster than its beats do not keep a node from beating", async () => {
+  const managers = new FakeManagers();
+  const session = start(managers, ["a"]);
+  await soon(() => managers.live.has("a")).toBe(true);
+  const news: ManagerMessage = {
+    message: {
+      $case: "node",
+      value: { node: undefined, managers: [], heartbeatPeriodMs: 100 },
+    },
+  } as unknown as ManagerMessage;
+  const beats = () => managers.sent.filter((m) => m.message?.$case === "heartbeat").length;
+  for (let told = 0; told < 40 && beats() === 0; told++) {
+    managers.live.get("a")?.(news);
+    await new Promise((wake) => setTimeout(wake, 10));
+  }
+  expect(beats()).toBeGreaterThan(0);
+  await session.end();
+});
+
 test("a session that is reopened is so at once, and at the same manager", async () => {
   const managers = new FakeManagers();
   const session = start(managers, ["a", "b"]);

@@ -119,17 +119,20 @@ export class SessionLoop {
     const onAbort = () => session.close();
     signal.addEventListener("abort", onAbort, { once: true });
     const beat = () => session.send({ message: { $case: "heartbeat", value: {} } });
-    let stopBeating = deps.clock.every(periodOf(session.welcome.heartbeatPeriodMs), beat);
+    let periodMs = periodOf(session.welcome.heartbeatPeriodMs);
+    let stopBeating = deps.clock.every(periodMs, beat);
     this.#open = session;
     deps.log.info({ addr: session.addr }, "session open");
     deps.onState({ kind: "open", addr: session.addr });
     this.#pauseMs = deps.timing.retryMinMs;
     try {
       for await (const message of session.messages) {
-        const period = this.#hear(message, session, ended.signal);
-        if (period === undefined) continue;
+        const told = periodOf(this.#hear(message, session, ended.signal) ?? periodMs);
+        // The same period again must not begin it anew: a manager with much to tell would never hear a beat.
+        if (told === periodMs) continue;
+        periodMs = told;
         stopBeating();
-        stopBeating = deps.clock.every(periodOf(period), beat);
+        stopBeating = deps.clock.every(periodMs, beat);
       }
     } finally {
       this.#open = undefined;
