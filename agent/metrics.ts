@@ -2,6 +2,7 @@
 // has asked, the library is not even loaded.
 import type { Registry } from "prom-client";
 import { SKEIN_VERSION } from "../common/version.js";
+import type { AdminStatus } from "../proto/gen/admin.js";
 import type { Applier } from "./loops/apply.js";
 import type { MembershipLoop } from "./loops/membership.js";
 
@@ -11,15 +12,21 @@ export interface AgentMetrics {
 
 export function agentMetrics(membership: MembershipLoop, applier: Applier): AgentMetrics {
   let registry: Promise<Registry> | undefined;
+  const beside: Beside = { status: undefined };
   return {
     text: async () => {
-      registry ??= register(membership, applier);
+      registry ??= register(membership, applier, beside);
+      beside.status = await membership.managerStatus();
       return (await registry).metrics();
     },
   };
 }
 
-async function register(membership: MembershipLoop, applier: Applier): Promise<Registry> {
+async function register(
+  membership: MembershipLoop,
+  applier: Applier,
+  beside: Beside,
+): Promise<Registry> {
   const { Counter, Gauge, Registry } = await import("prom-client");
   const registry = new Registry();
   const registers = [registry];
@@ -89,5 +96,62 @@ async function register(membership: MembershipLoop, applier: Applier): Promise<R
       },
     });
   }
+  for (const [name, help, of] of MANAGER_NUMBERS) {
+    new Gauge({
+      name: `skein_manager_${name}`,
+      help,
+      registers,
+      collect() {
+        this.set(beside.status === undefined ? 0 : of(beside.status));
+      },
+    });
+  }
   return registry;
 }
+
+/** The manager process beside this agent, where there is one: asked once for all its numbers. */
+interface Beside {
+  status: AdminStatus | undefined;
+}
+
+const MANAGER_NUMBERS: readonly (readonly [string, string, (status: AdminStatus) => number])[] = [
+  [
+    "running",
+    "1 while this node's manager process runs and has its seat in the Raft group.",
+    ({ state }) => Number(state === "running"),
+  ],
+  ["raft_term", "Raft term.", ({ term }) => term],
+  ["raft_commit", "Index of the last committed Raft entry.", ({ commit }) => commit],
+  ["raft_members", "Members of the Raft group, learners included.", (s) => s.members.length],
+  [
+    "raft_leader",
+    "1 while this manager leads.",
+    ({ raftId, leaderRaftId }) => Number(raftId !== 0 && raftId === leaderRaftId),
+  ],
+  ["port_connections", "Connections to port 2377.", ({ port }) => port?.open ?? 0],
+  [
+    "port_strangers",
+    "Connections to port 2377 that have shown no certificate of this swarm.",
+    ({ port }) => port?.strangers ?? 0,
+  ],
+  [
+    "port_accepted_total",
+    "Connections that port 2377 has accepted.",
+    ({ port }) => port?.accepted ?? 0,
+  ],
+  [
+    "port_handshakes_failed_total",
+    "Connections to port 2377 that were no TLS 1.3 with HTTP/2.",
+    ({ port }) => port?.handshakesFailed ?? 0,
+  ],
+  [
+    "port_strangers_late_total",
+    "Connections ended because they showed no certificate in time.",
+    ({ port }) => port?.strangersLate ?? 0,
+  ],
+  [
+    "port_strangers_crowded_total",
+    "Connections without a certificate ended to make room for newer ones.",
+    ({ port }) => port?.strangersCrowded ?? 0,
+  ],
+];

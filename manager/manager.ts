@@ -128,9 +128,11 @@ export class Manager {
     try {
       member = await seat.start({ kind: "resume", raftId: identity.raftId });
     } catch (error) {
+      const isEmpty = error instanceof Fault && error.code === "LOG_EMPTY";
+      // A join that was cut short before the leader had sent anything: as good as none, and said to be so.
+      if (isEmpty && identity.joinedBy !== "") await this.#returnSeat(seat, identity.joinedBy);
       await seat.close();
-      if (!(error instanceof Fault) || error.code !== "LOG_EMPTY") throw error;
-      // A join that was cut short before the leader had sent anything: as good as none.
+      if (!isEmpty) throw error;
       await dir.erase();
       this.#state = { kind: "idle" };
       return;
@@ -193,7 +195,8 @@ export class Manager {
     const wrong = this.#checkIdentity(tls);
     if (wrong) return wrong;
     const { nodeId, clusterId } = readCertificate(tls.certificate) ?? { nodeId: "", clusterId: "" };
-    const identity = { raftId: NO_SEAT, clusterId, nodeId, listenAddr, advertiseAddr };
+    const joinedBy = request.remoteAddr;
+    const identity = { raftId: NO_SEAT, clusterId, nodeId, listenAddr, advertiseAddr, joinedBy };
     const seat = await this.#openSeat(identity, tls);
     if (isRefusal(seat)) return seat;
     try {
@@ -332,6 +335,7 @@ export class Manager {
       listenAddr,
       advertiseAddr,
       leaderAddr: leader?.addr ?? "",
+      port: state.seat.counters(),
     };
   }
 

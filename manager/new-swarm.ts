@@ -44,7 +44,7 @@ export async function newSwarm(
   const certificate = await issueLeaf(root, csr, wish, nowMs, random);
   const { listenAddr, advertiseAddr } = request;
   return {
-    identity: { raftId, clusterId, nodeId, listenAddr, advertiseAddr },
+    identity: { raftId, clusterId, nodeId, listenAddr, advertiseAddr, joinedBy: "" },
     tls: { certificate, privateKey: request.privateKey, rootCaCert: root.certificate },
     cluster: {
       clusterId,

@@ -1,7 +1,7 @@
 // A seat in the Raft group from the outside: its port 2377, its channels to the others, and the member
 // that answers there once it runs.
 import { Fault, type Refusal, Refused, refuse } from "../common/fault.js";
-import type { Identity } from "../proto/gen/admin.js";
+import type { Identity, PortCounters } from "../proto/gen/admin.js";
 import type { RaftMember } from "../proto/gen/raft.js";
 import { admit } from "./ca/admission.js";
 import { certificateSigner } from "./certs/authority.js";
@@ -68,6 +68,10 @@ export class Seat {
     this.#port?.renew(tls);
     this.peers.renew(tls);
     this.#member?.reconnect();
+  }
+
+  counters(): PortCounters | undefined {
+    return this.#port?.counters();
   }
 
   async close(): Promise<void> {

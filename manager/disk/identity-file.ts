@@ -12,6 +12,8 @@ export interface ManagerIdentity {
   readonly nodeId: string;
   readonly listenAddr: string;
   readonly advertiseAddr: string;
+  /** The manager by which it joined; empty on the one that made the swarm. */
+  readonly joinedBy: string;
 }
 
 /** PEM, each. */
@@ -32,9 +34,9 @@ export async function loadIdentity(dir: StateDir): Promise<ManagerIdentity | und
 }
 
 export async function saveIdentity(dir: StateDir, identity: ManagerIdentity): Promise<void> {
-  const { raftId, clusterId, nodeId, listenAddr, advertiseAddr } = identity;
+  const { raftId, clusterId, nodeId, listenAddr, advertiseAddr, joinedBy } = identity;
   const text = JSON.stringify(
-    { raftId, clusterId, nodeId, listenAddr, advertiseAddr },
+    { raftId, clusterId, nodeId, listenAddr, advertiseAddr, joinedBy },
     undefined,
     2,
   );
@@ -78,10 +80,11 @@ function parseIdentity(text: string): ManagerIdentity | undefined {
   const names = ["clusterId", "nodeId", "listenAddr", "advertiseAddr"];
   const strings = parseStrings(text, names);
   if (strings === undefined) return undefined;
-  const { raftId } = JSON.parse(text) as { raftId?: unknown };
+  const { raftId, joinedBy = "" } = JSON.parse(text) as { raftId?: unknown; joinedBy?: unknown };
+  if (typeof joinedBy !== "string") return undefined;
   if (typeof raftId !== "number" || !Number.isSafeInteger(raftId) || raftId < 1) return undefined;
   const [clusterId = "", nodeId = "", listenAddr = "", advertiseAddr = ""] = strings;
-  return { raftId, clusterId, nodeId, listenAddr, advertiseAddr };
+  return { raftId, clusterId, nodeId, listenAddr, advertiseAddr, joinedBy };
 }
 
 /** The values of the named fields if the text is a JSON object and each is a string. */

@@ -46,6 +46,7 @@ const identity = {
   nodeId: "n",
   listenAddr: "0.0.0.0:2377",
   advertiseAddr: "192.168.33.10:2377",
+  joinedBy: "",
 };
 const tls = {
   certificate: Buffer.from("certificate"),

@@ -15,6 +15,7 @@ import { statusOf } from "../../common/grpc/status.js";
 import type { Logger } from "../../common/log.js";
 import { Role } from "../../proto/gen/types.js";
 import type { Caller, Unary } from "../seams.js";
+import { bindWords } from "./swarm-listener.js";
 
 /** Metadata key of a request that a manager sends on. Believed only from a manager. */
 export const FORWARDED = "skein-forwarded";
@@ -122,19 +123,6 @@ export function answer(error: unknown, log: Logger): Partial<StatusObject> {
   return statusOf(error);
 }
 
-/** Binds a TCP address ("0.0.0.0:2377"). Refused names address and cause. */
-export async function listenTcp(
-  server: Server,
-  addr: string,
-  credentials: ServerCredentials,
-): Promise<number> {
-  try {
-    return await bind(server, addr, credentials);
-  } catch (error) {
-    throw new Fault("LISTEN", { addr, why: bindWords(messageOf(error)) }, error);
-  }
-}
-
 /** A socket file only its owner can open; a file left by a process that died is replaced. */
 export async function listenUnix(server: Server, path: string): Promise<void> {
   await rm(path, { force: true });
@@ -150,14 +138,6 @@ function bind(server: Server, addr: string, credentials: ServerCredentials): Pro
   return new Promise((resolve, reject) => {
     server.bindAsync(addr, credentials, (error, port) => (error ? reject(error) : resolve(port)));
   });
-}
-
-/** bind(2)'s reasons in the words that Docker prints. */
-function bindWords(message: string): string {
-  if (message.includes("EADDRINUSE")) return "bind: address already in use";
-  if (message.includes("EACCES")) return "bind: permission denied";
-  if (message.includes("EADDRNOTAVAIL")) return "bind: cannot assign requested address";
-  return message;
 }
 
 function textOf(metadata: Metadata, key: string): string {

@@ -1,19 +1,19 @@
 // The two places where a manager listens: port 2377 under mutual TLS, and the unix socket that only the
 // node's own agent can open.
-import { Server } from "@grpc/grpc-js";
+import type { TLSSocket } from "node:tls";
+import { Server, ServerCredentials } from "@grpc/grpc-js";
 import type { PeerIdentity } from "../../common/certificates.js";
 import type { Refusal } from "../../common/fault.js";
 import { keepAliveOptions } from "../../common/grpc/channel.js";
 import { admissionInterceptor } from "../../common/grpc/peer-identity.js";
-import { SwarmServerCredentials } from "../../common/grpc/server-credentials.js";
 import type { Logger } from "../../common/log.js";
-import { AdminService, type Identity } from "../../proto/gen/admin.js";
+import { AdminService, type Identity, type PortCounters } from "../../proto/gen/admin.js";
 import { CertificateAuthorityService } from "../../proto/gen/ca.js";
 import { ControlService } from "../../proto/gen/control.js";
 import { DispatcherService } from "../../proto/gen/dispatcher.js";
 import { type RaftServer, RaftService } from "../../proto/gen/raft.js";
 import type { AdminApi, AuthorityApi, ControlApi, DispatcherApi, MembershipApi } from "../seams.js";
-import { listenTcp, listenUnix } from "./serve.js";
+import { listenUnix } from "./serve.js";
 import {
   adminServer,
   authorityServer,
@@ -21,6 +21,7 @@ import {
   dispatcherServer,
   raftServer,
 } from "./services.js";
+import { listenForSwarm } from "./swarm-listener.js";
 
 // Choice: how long calls under way may take to end when a socket closes.
 const DRAIN_MS = 500;
@@ -48,6 +49,7 @@ export interface SwarmPortOptions {
 export interface SwarmPort {
   /** New connections show this identity from now on. */
   renew(identity: Identity): void;
+  counters(): PortCounters;
   close(): Promise<void>;
 }
 
@@ -80,14 +82,25 @@ export async function openSwarmPort(options: SwarmPortOptions): Promise<SwarmPor
       () => services().step,
     ),
   );
-  const credentials = new SwarmServerCredentials(options.identity);
+  // TLS is done when a connection gets here; the library finds what was proven on the socket itself.
+  const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
   try {
-    await listenTcp(server, options.listenAddr, credentials);
+    const { listenAddr, identity, scale } = options;
+    const onSocket = (socket: TLSSocket) => injector.injectConnection(socket);
+    const listener = await listenForSwarm({ listenAddr, identity, scale, onSocket });
+    return {
+      renew: (renewed) => listener.renew(renewed),
+      counters: () => listener.counters(),
+      async close() {
+        listener.stop();
+        await shutdown(server);
+        listener.destroy();
+      },
+    };
   } catch (error) {
     server.forceShutdown();
     throw error;
   }
-  return { renew: (identity) => credentials.renew(identity), close: () => shutdown(server) };
 }
 
 /** Listens on the node's own socket. Fault LISTEN. */

@@ -132,7 +132,7 @@ async function leave(
   const done = await writer.write(
     (draft, nowMs) => {
       retire(draft, nodeId, !seatOnly);
-      if (!seatOnly) forgetUnheard(draft, nodeId, nowMs);
+      forgetUnheard(draft, nodeId, nowMs);
     },
     () => ({}),
   );

@@ -193,6 +193,7 @@ export class FakeAgentNode implements AgentNode, Membership {
       listenAddr: "0.0.0.0:2377",
       advertiseAddr: `${this.facts.addr}:2377`,
       leaderAddr: `${this.facts.addr}:2377`,
+      port: undefined,
     };
   }
 

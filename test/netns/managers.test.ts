@@ -282,7 +282,7 @@ describe("everything dies at once", () => {
     await lab.skein("h1", "network", "create", "-d", "overlay", "--attachable", "power");
     await lab.skein("h1", "attach", "--network", "power");
     for (const host of ["h2", "h4"]) {
-      const run = ["run", "-d", "--name", "c", "--network", "power", "--", "sleep", "infinity"];
+      const run = ["run", "-d", "--name", "box", "--network", "power", "--", "sleep", "infinity"];
       await lab.skein(host, ...run);
     }
     const ping = lab.start("h1", "ping", "-i", "0.1", "10.0.1.3");
@@ -313,9 +313,9 @@ describe("everything dies at once", () => {
     await whole();
     for (const host of ["h2", "h4"]) {
       expect(await lab.skein(host, "ps", "-a", "--format", "{{.Names}} {{.State}}")).toBe(
-        "c exited",
+        "box exited",
       );
-      await lab.skein(host, "start", "c");
+      await lab.skein(host, "start", "box");
     }
     await whole();
     expect(await lab.skein("h1", "node", "ls", "-q")).not.toBe("");
