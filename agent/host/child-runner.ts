@@ -12,12 +12,11 @@ import {
   statSync,
   writeFileSync,
 } from "node:fs";
-import { rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { Clock } from "../../common/clock.js";
 import { Fault } from "../../common/fault.js";
 import type { ManagerRunner, RunningManager } from "../seams.js";
-import { ensureOwnFolder } from "./own-folder.js";
+import { ensureOwnFolder, eraseFolder } from "./own-folder.js";
 
 export interface ChildSettings {
   readonly nodePath: string;
@@ -51,7 +50,7 @@ export function childRunner(settings: ChildSettings): ManagerRunner {
     hasState: () => existsSync(join(settings.stateDir, "identity.json")),
     async erase() {
       rmSync(settings.pidPath, { force: true });
-      await rm(settings.stateDir, { recursive: true, force: true });
+      await eraseFolder(settings.stateDir);
     },
   };
 }

@@ -1,13 +1,12 @@
 // The manager as a systemd unit: systemd starts, restarts and logs it; the agent says when.
 import { execFile } from "node:child_process";
 import { existsSync } from "node:fs";
-import { readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import type { Clock } from "../../common/clock.js";
 import { Fault } from "../../common/fault.js";
 import type { ManagerRunner, RunningManager } from "../seams.js";
-import { ensureOwnFolder } from "./own-folder.js";
+import { ensureOwnFolder, eraseFolder } from "./own-folder.js";
 
 const run = promisify(execFile);
 // Choice: systemd restarts the unit itself; looking tells only whether somebody stopped it by hand.
@@ -64,11 +63,6 @@ export function unitRunner({ unit, stateDir, runDir, owner, clock }: UnitSetting
       return watched();
     },
     hasState: () => existsSync(join(stateDir, "identity.json")),
-    async erase() {
-      // The folder itself may be a mount of its own: only what is in it goes.
-      for (const name of await readdir(stateDir).catch(() => [])) {
-        await rm(join(stateDir, name), { recursive: true, force: true });
-      }
-    },
+    erase: () => eraseFolder(stateDir),
   };
 }

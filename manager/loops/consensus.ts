@@ -64,6 +64,8 @@ class ConsensusLoop<Outcome> implements RunningConsensus<Outcome> {
   readonly #disk: DiskTurns;
   /** Ticks since the disk was found full; undefined while it is not. */
   #fullTicks: number | undefined;
+  /** What the disk said when it was last found full. */
+  #fullFault: Fault | undefined;
   #stopped: Fault | undefined;
 
   constructor(
@@ -170,7 +172,8 @@ class ConsensusLoop<Outcome> implements RunningConsensus<Outcome> {
 
   #mustWrite(signal: AbortSignal): void {
     this.#mustRun(signal);
-    if (this.#fullTicks !== undefined && this.raft.role === "leader") throw diskFull();
+    if (this.#fullTicks !== undefined && this.raft.role === "leader")
+      throw diskFull(this.#fullFault);
   }
 
   // ---- What happens -------------------------------------------------------------------------------
@@ -325,6 +328,7 @@ class ConsensusLoop<Outcome> implements RunningConsensus<Outcome> {
   #notWritten(error: unknown): void {
     if (this.#stopped !== undefined) return;
     if (!isDiskFull(error)) throw error;
+    this.#fullFault = error;
     if (this.#fullTicks === undefined) {
       this.options.log.error(
         { err: messageOf(error) },
@@ -336,8 +340,8 @@ class ConsensusLoop<Outcome> implements RunningConsensus<Outcome> {
     this.raft.retract();
     const dropped = this.raft.dropUnwritten();
     if (dropped !== undefined) {
-      this.#pending.rejectFrom(dropped, diskFull());
-      this.#changes.rejectAll(diskFull());
+      this.#pending.rejectFrom(dropped, diskFull(error));
+      this.#changes.rejectAll(diskFull(error));
     }
     this.#pump();
   }
@@ -383,10 +387,11 @@ function indexOf(snapshot: RaftSnapshot): number {
   return snapshot.meta?.index ?? 0;
 }
 
-function isDiskFull(error: unknown): boolean {
+function isDiskFull(error: unknown): error is Fault {
   return error instanceof Fault && error.code === "DISK_FULL";
 }
 
-function diskFull(): Fault {
-  return new Fault("DISK_FULL", { why: "the manager's disk has no space for its log" });
+/** For those who asked; with the folder, as the disk said it. */
+function diskFull(cause: Fault | undefined): Fault {
+  return new Fault("DISK_FULL", { ...cause?.data }, cause);
 }

@@ -158,7 +158,13 @@ async function removeMember(
     await consensus.transferLeadership(heir.raftId, signal);
     throw new Fault("NOT_LEADER");
   }
-  await consensus.changeMembers({ kind: ConfChangeKind.REMOVE, member }, signal);
+  try {
+    await consensus.changeMembers({ kind: ConfChangeKind.REMOVE, member }, signal);
+  } catch (error) {
+    // It asked to leave while the leader was removing it, or the other way round.
+    const { members } = consensus.status();
+    if (members.some(({ raftId }) => raftId === member.raftId)) throw error;
+  }
   log.info({ node: member.nodeId, raftId: member.raftId }, "manager removed from the raft group");
   return undefined;
 }

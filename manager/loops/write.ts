@@ -169,10 +169,7 @@ function refusalOf(error: unknown): Refusal | undefined {
   if (!(error instanceof Fault)) return undefined;
   switch (error.code) {
     case "DISK_FULL":
-      return refuse(
-        "resource-exhausted",
-        "the manager's disk is full; free some space on it and try again: nothing was changed",
-      );
+      return refuse("resource-exhausted", diskFullSentence(error));
     case "BUSY":
       return refuse("unavailable", "the manager is busy; try again");
     case "TOO_LARGE":
@@ -182,4 +179,10 @@ function refusalOf(error: unknown): Refusal | undefined {
     default:
       return undefined;
   }
+}
+
+/** The leader may be another machine than the one that was asked, so the folder alone would mislead. */
+function diskFullSentence({ data }: Fault): string {
+  const where = typeof data["dir"] === "string" ? ` (no space left for ${data["dir"]})` : "";
+  return `the leading manager's disk is full${where}; free some space on it and try again: nothing was changed`;
 }
