@@ -108,7 +108,8 @@ export async function openMember(options: MemberOptions): Promise<Member> {
     const base = { ...options, store, consensus, writer, router, clusterId: identity.clusterId };
     const dispatch = new Dispatch({ ...base, helloMs: timing.dialMs });
     runLoops(options, closing, { leadership, writer, dispatch, membership: base });
-    followMembers(options, closing, consensus);
+    const seated = new Set<number>();
+    followMembers(options, closing, consensus, seated);
     const tune = () => {
       const wanted = store.view.cluster()?.spec?.snapshotInterval ?? 0;
       consensus.setSnapshotInterval(wanted || SNAPSHOT_INTERVAL);
@@ -128,9 +129,12 @@ export async function openMember(options: MemberOptions): Promise<Member> {
         step: raftStepHandler({
           clusterId: identity.clusterId,
           deliver: (message) => transport.deliver(message),
+          hasSeat: (raftId) => seated.has(raftId),
           authorize: (call, from) => {
-            const member = consensus.status().members.find(({ raftId }) => raftId === from);
-            return admitStep(peerIdentity(call), member?.nodeId, store.view);
+            const { members, role, ready } = consensus.status();
+            const member = members.find(({ raftId }) => raftId === from);
+            const leads = role === "leader" && ready;
+            return admitStep(peerIdentity(call), member?.nodeId, store.view, leads);
           },
         }),
       },
@@ -235,11 +239,14 @@ function followMembers(
   options: MemberOptions,
   closing: Closing,
   consensus: RunningConsensus<Outcomes>,
+  seated: Set<number>,
 ): void {
   const { identity, peers } = options;
   let wasMember = false;
   const look = () => {
     const { members } = consensus.status();
+    seated.clear();
+    for (const { raftId } of members) seated.add(raftId);
     const isMember = members.some(({ raftId }) => raftId === identity.raftId);
     if (wasMember && !isMember) options.onRemoved();
     wasMember ||= isMember;

@@ -71,9 +71,12 @@ describe("port 2377 opens", () => {
 
 test("raft messages come from the node that holds the raft id, or from one not known yet", () => {
   const { WORKER, MANAGER } = Role;
-  expect(admitStep(peer("m", MANAGER), "m", store.view)).toBe(true);
-  expect(admitStep(peer("m", MANAGER), "another", store.view)).toMatch(/another node/);
-  expect(admitStep(peer("w", WORKER), "w", store.view)).toMatch(/only managers/);
-  expect(admitStep(peer("new", MANAGER), undefined, store.view)).toBe(true);
-  expect(admitStep(peer("ex", MANAGER), undefined, store.view)).toMatch(/not a manager/);
+  expect(admitStep(peer("m", MANAGER), "m", store.view, false)).toBe(true);
+  expect(admitStep(peer("m", MANAGER), "another", store.view, false)).toMatch(/another node/);
+  expect(admitStep(peer("w", WORKER), "w", store.view, false)).toMatch(/only managers/);
+  expect(admitStep(peer("new", MANAGER), undefined, store.view, false)).toBe(true);
+  expect(admitStep(peer("ex", MANAGER), undefined, store.view, false)).toMatch(/not a manager/);
+  // Removed while it was away, and wanted again: only who leads can be sure, and must say so.
+  expect(admitStep(peer("m", MANAGER), undefined, store.view, true)).toMatch(/no seat/);
+  expect(admitStep(peer("m", MANAGER), "m", store.view, true)).toBe(true);
 });

@@ -47,17 +47,20 @@ function removed(nodeId: string): Refusal {
 
 /**
  * Whether a Raft message may come from this caller: true, or why not. `memberNodeId` is the node that
- * holds the sender's raft id as far as this manager knows; one that lags may not know it.
+ * holds the sender's raft id as far as this manager knows; one that lags may not know it. One that leads
+ * (`leads`) does not lag: who was removed while it was away, and is wanted again meanwhile, hears of it so.
  */
 export function admitStep(
   peer: PeerIdentity | undefined,
   memberNodeId: string | undefined,
   view: StoreView,
+  leads: boolean,
 ): true | string {
   if (peer?.role !== Role.MANAGER) return "only managers may ask this";
   if (memberNodeId !== undefined) {
     return memberNodeId === peer.nodeId || "the raft id belongs to another node";
   }
+  if (leads) return "the raft id has no seat in the group";
   const node = view.node(peer.nodeId);
   return node === undefined || isManager(node) ? true : NOT_A_MANAGER_ANY_MORE;
 }

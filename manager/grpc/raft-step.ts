@@ -12,13 +12,16 @@ export interface RaftStepOptions {
   readonly deliver: (message: RaftMessage) => void;
   /**
    * Whether the caller's certificate belongs to the member that the messages say they are from. Asked
-   * for the first message of a stream and again when `from` changes. A string is why not: the stream
-   * ends with PERMISSION_DENIED and that sentence.
+   * for the first message of a stream, again when `from` changes, and for every one of a sender that has
+   * no seat: it may have lost it while the stream was open. A string is why not: the stream ends with
+   * PERMISSION_DENIED and that sentence.
    */
   readonly authorize: (
     call: ServerReadableStream<RaftMessage, RaftAck>,
     fromRaftId: number,
   ) => true | string;
+  /** Cheap: asked for every message. */
+  readonly hasSeat: (raftId: number) => boolean;
 }
 
 export function raftStepHandler(
@@ -38,7 +41,7 @@ export function raftStepHandler(
       if (message.clusterId !== options.clusterId) {
         return end({ code: status.PERMISSION_DENIED, details: "This is another swarm's manager." });
       }
-      if (message.from !== authorized) {
+      if (message.from !== authorized || !options.hasSeat(message.from)) {
         const verdict = options.authorize(call, message.from);
         if (verdict !== true) return end({ code: status.PERMISSION_DENIED, details: verdict });
         authorized = message.from;

@@ -43,6 +43,7 @@ async function listen(
   deliver: (message: RaftMessage) => void,
   authorize: (from: number) => true | string = () => true,
   port = 0,
+  hasSeat: () => boolean = () => true,
 ): Promise<{ port: number; stop: () => void }> {
   const server = new Server();
   const refuse = (_: unknown, answer: (error: { code: status }) => void) =>
@@ -52,6 +53,7 @@ async function listen(
       clusterId: "cluster",
       deliver,
       authorize: (_, from) => authorize(from),
+      hasSeat,
     }),
     join: refuse,
     leave: refuse,
@@ -164,4 +166,27 @@ test("sending to nobody, or to an address where nobody is, does nothing", async 
   sender.send(heartbeat(1));
   sender.setMembers([at(1)]);
   for (let i = 0; i < 1_000; i++) sender.send(heartbeat(i));
+});
+
+test("a sender that loses its seat while its stream is open is told so", async () => {
+  const got = arrivals();
+  let seated = true;
+  const authorize = () => seated || "no seat";
+  const { port } = await listen(
+    (message) => got.add(message),
+    authorize,
+    0,
+    () => seated,
+  );
+  const refused = new Promise<string>((resolve) => {
+    const sender = transport("cluster", (_member, _code, why) => resolve(why));
+    sender.setMembers([at(port)]);
+    sender.send(heartbeat(1));
+    void got.count(1).then(() => {
+      seated = false;
+      sender.send(heartbeat(2));
+    });
+  });
+  expect(await refused).toBe("no seat");
+  expect(got.messages.map(({ context }) => context)).toEqual([1]);
 });

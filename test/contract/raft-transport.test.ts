@@ -58,6 +58,7 @@ async function grpcEnd(raftId: number) {
     clusterId: "cluster",
     deliver: (message) => transport.deliver(message),
     authorize: () => true,
+    hasSeat: () => true,
   });
   server.addService(RaftService, { step, join: () => {}, leave: () => {} });
   const port = await new Promise<number>((resolve, reject) =>

@@ -38,12 +38,13 @@ async function settled(voters: number, ms = 10_000): Promise<void> {
       const { Members } = await raftOf("h1");
       const nodes = await nodesOf("h1");
       const reachable = nodes.filter((node) => node.ManagerStatus?.Reachability === "reachable");
-      return (
+      const whole =
         Members.length === voters &&
         Members.every(({ Learner }) => !Learner) &&
         reachable.length === voters &&
-        nodes.every(({ Status }) => Status.State === "ready")
-      );
+        nodes.every(({ Status }) => Status.State === "ready");
+      if (!whole) throw new Error(JSON.stringify([Members, nodes], undefined, 1));
+      return true;
     },
     ms,
   );
