@@ -244,7 +244,7 @@ describe("a live node removed by force", () => {
           "h1",
           "sh",
           "-c",
-          `nsenter --net=${lab.folder("h1")}/run/netns/net-4097 sh -c 'bridge fdb; ip neigh'`,
+          `nsenter --net=$(echo ${lab.folder("h1")}/run/netns/net-*) sh -c 'bridge fdb; ip neigh'`,
         );
         return !/192\.168\.33\.14|10\.0\.1\.3\b/.test(found);
       },
