@@ -122,7 +122,7 @@ async function swarmJson(call: Call): Promise<SwarmInfo> {
   ]);
   if (!cluster || !nodes) {
     return {
-      json: { ...base, ControlAvailable: true, Error: base.Error || NO_LEADER },
+      json: { ...base, ControlAvailable: true, Error: status.error || NO_LEADER },
       warnings: [],
     };
   }

@@ -50,8 +50,8 @@ export const LIST_ROUTES: readonly Route[] = [
 ];
 
 function managed(handler: Handler): Handler {
-  return (call) => {
-    manager(call);
+  return async (call) => {
+    await manager(call);
     return handler(call);
   };
 }

@@ -6,6 +6,7 @@ import { callUnary, type UnaryMethod } from "../../common/grpc/call.js";
 import { DEFAULT_TIMING } from "../../common/timing.js";
 import type { ControlClient, ListNodesResponse } from "../../proto/gen/control.js";
 import type { Cluster, Endpoint, Network } from "../../proto/gen/types.js";
+import { becomingManager } from "../member/words.js";
 import type { AgentNode } from "../seams.js";
 import { HttpError, here, refusedByManager } from "./http-error.js";
 
@@ -22,10 +23,20 @@ const MANAGER_TIMEOUT_MS = 2 * DEFAULT_TIMING.requestMs;
 // Choice: a manager process that was killed is back within two seconds on a machine that is not busy.
 const RESTART_MS = 5_000;
 const RETRY_MS = 100;
+const BECOMING = becomingManager().message;
 
-/** The local manager's client; HttpError 503 in Docker's words on a worker. */
-export function manager(asker: Asker): ControlClient {
-  return here(asker.node.membership.control());
+/**
+ * The local manager's client; HttpError 503 in Docker's words on a worker. A node that is becoming a
+ * manager, or whose agent has just started beside one, is waited for.
+ */
+export async function manager({ node, clock, signal }: Asker): Promise<ControlClient> {
+  const endMs = clock.monotonicMs() + RESTART_MS;
+  for (;;) {
+    const client = node.membership.control();
+    const again = isRefusal(client) && client.message === BECOMING;
+    if (!again || clock.monotonicMs() + RETRY_MS >= endMs) return here(client);
+    await clock.sleep(RETRY_MS, signal);
+  }
 }
 
 /** Whether this node can ask a manager of its own. */
@@ -47,7 +58,7 @@ export async function ask<Request, Response>(
   const { clock, signal } = asker;
   const endMs = clock.monotonicMs() + RESTART_MS;
   for (;;) {
-    const client = manager(asker);
+    const client = await manager(asker);
     try {
       const answer = await callUnary(pick(client).bind(client), request, {
         addr: "this node's manager",
@@ -69,7 +80,7 @@ export async function whenUp<T>(asker: Asker, look: () => Promise<T | undefined>
   const { clock, signal } = asker;
   const endMs = clock.monotonicMs() + RESTART_MS;
   for (;;) {
-    manager(asker);
+    await manager(asker);
     const found = await look();
     if (found !== undefined) return found;
     if (clock.monotonicMs() + RETRY_MS >= endMs) {

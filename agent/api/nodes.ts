@@ -28,7 +28,7 @@ export const NODE_ROUTES: readonly Route[] = [
 ];
 
 async function list(call: Call): Promise<Answer> {
-  manager(call);
+  await manager(call);
   const filters = parseFilters(queryText(call, "filters"), FILTERS);
   mustBeOneOf(filters, "role", ["manager", "worker"], (role) => `Invalid role filter: '${role}'`);
   mustBeOneOf(
@@ -49,7 +49,7 @@ async function inspect(call: Call): Promise<Answer> {
 }
 
 async function update(call: Call): Promise<Answer> {
-  manager(call);
+  await manager(call);
   const spec = nodeSpecFromJson(objectOf(await call.body(), "NodeSpec"));
   const version = queryNumber(call, "version", -1);
   if (version < 0) throw badRequest(`invalid node version '${queryText(call, "version")}'`);

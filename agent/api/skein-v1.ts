@@ -111,7 +111,7 @@ const SIZE_BYTES_MAX = 65_507;
 
 async function ping(call: Call): Promise<Answer> {
   const body = objectOf(await call.body(), "ping request");
-  const client = manager(call);
+  const client = await manager(call);
   const view = await findNetwork(call, param(call, "ref"));
   if (view.kind === "builtin") throw badRequest(`${view.name} is not a network of the swarm`);
   const request = {

@@ -56,7 +56,7 @@ async function leave(call: Call): Promise<Answer> {
 }
 
 async function update(call: Call): Promise<Answer> {
-  manager(call);
+  await manager(call);
   const spec = specFromJson(objectOf(await call.body(), "swarm spec"));
   const version = queryNumber(call, "version", -1);
   if (version < 0) throw badRequest(`invalid swarm version '${queryText(call, "version")}'`);
@@ -71,14 +71,14 @@ async function update(call: Call): Promise<Answer> {
 }
 
 // No swarm of this release is locked: the key is empty, as Docker answers with autolock off.
-function unlockKey(call: Call): Answer {
-  manager(call);
+async function unlockKey(call: Call): Promise<Answer> {
+  await manager(call);
   return json({ UnlockKey: "" });
 }
 
-function unlock(call: Call): Answer {
+async function unlock(call: Call): Promise<Answer> {
   const { state } = call.node.membership.status();
-  if (state !== "locked") manager(call);
+  if (state !== "locked") await manager(call);
   throw new HttpError(409, "swarm is not locked");
 }
 

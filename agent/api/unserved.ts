@@ -57,8 +57,8 @@ export const UNSERVED_ROUTES: readonly Route[] = [
     }),
   ),
   ...UNSERVED_ON_MANAGERS.map(([method, pattern, what]) =>
-    route(method, pattern, (call) => {
-      manager(call);
+    route(method, pattern, async (call) => {
+      await manager(call);
       throw unserved(what);
     }),
   ),

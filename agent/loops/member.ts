@@ -97,7 +97,14 @@ export class Member {
   /** What is wrong with this membership, as a sentence; empty when nothing is. */
   get problem(): string {
     if (this.session.kind === "refused") return this.session.problem;
-    return this.#identity.problem || this.#roleProblem;
+    return this.#identity.problem || this.#roleProblem || this.#unheard();
+  }
+
+  /** What holds on works on; a person who wonders why nothing new does is told here. */
+  #unheard(): string {
+    const { session } = this;
+    if (session.kind !== "connecting" || session.problem === "") return "";
+    return `No manager of the swarm answers this node: ${session.problem}`;
   }
 
   /** Whether it is on its way to being a manager and cannot answer as one yet. */

@@ -112,7 +112,7 @@ function world() {
       }) as unknown as RenewableLink,
     machine: {
       addresses: async () => [],
-      sourceTowards: async () => "192.0.2.7",
+      sourceTowards: async (host) => (host === "nohost.invalid" ? undefined : "192.0.2.7"),
       dataPortProblem: (_address, port) =>
         state.portTaken ? `UDP port ${port} is already in use on this machine` : undefined,
     },
@@ -245,6 +245,13 @@ test.each([
   const { loop, state } = world();
   expect(text(await loop.join(request))).toMatch(message);
   expect(state.asked).toEqual([]);
+});
+
+test("a manager's name that leads nowhere is what is wrong, not this machine's addresses", async () => {
+  const { loop } = world();
+  const request = { ...join, listenAddr: "0.0.0.0:2377", remoteAddrs: ["nohost.invalid"] };
+  const said = text(await loop.join(request));
+  expect(said).toContain("cannot reach a manager: nohost.invalid");
 });
 
 test("an unreachable manager is passed over, a refused token is not tried elsewhere", async () => {

@@ -235,7 +235,9 @@ export class MembershipLoop implements Membership {
       const wild = listen === undefined || listen.host === "0.0.0.0" || listen.host === "::";
       return chooseAddresses({ ...request, advertiseAddr: wild ? source : "" }, machine);
     }
-    return chooseAddresses(request, machine);
+    const chosen = chooseAddresses(request, machine);
+    // Not the addresses of this machine are what is wrong, but the one that was given.
+    return isRefusal(chosen) ? words.noWayTo(request.remoteAddrs) : chosen;
   }
 
   /** Each remote in turn. A manager that answers "no" to the token has answered for the swarm. */

@@ -70,6 +70,14 @@ export function busy(doing: string): Refusal {
   return refuse("unavailable", `This node is ${doing}; wait until that is done and try again.`);
 }
 
+/** Ours: no such host, or no route to it. */
+export function noWayTo(remotes: readonly string[]): Refusal {
+  return refuse(
+    "unavailable",
+    `cannot reach a manager: ${remotes.join(", ")} is no address that this machine knows a way to (no such host, or no route)`,
+  );
+}
+
 /** Ours: in the moment between a promotion and the seat in the Raft group. */
 export function becomingManager(): Refusal {
   return refuse("unavailable", "This node is becoming a swarm manager; try again in a moment.");

@@ -42,7 +42,10 @@ export function admit(
 export const NOT_A_MANAGER_ANY_MORE = "the node is not a manager of this swarm any more";
 
 function removed(nodeId: string): Refusal {
-  return refuse("permission-denied", `node ${nodeId} was removed from the swarm`);
+  return refuse(
+    "permission-denied",
+    `node ${nodeId} was removed from the swarm; leave the swarm there, then join again`,
+  );
 }
 
 /**

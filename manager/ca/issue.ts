@@ -32,7 +32,10 @@ export function decideIssue(
   if (callerNodeId === undefined) return WRONG_TOKEN;
   const node = findNode(callerNodeId);
   if (cluster.removedNodes.includes(callerNodeId) || !node) {
-    return refuse("permission-denied", `node ${callerNodeId} was removed from the swarm`);
+    return refuse(
+      "permission-denied",
+      `node ${callerNodeId} was removed from the swarm; leave the swarm there, then join again`,
+    );
   }
   // A promoted node needs the new role in its certificate before it can be a manager; a demoted one
   // keeps the manager's for as long as it has a seat in the Raft group.

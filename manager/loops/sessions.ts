@@ -311,7 +311,10 @@ export class Sessions {
   #refusalFor(nodeId: string) {
     const { view } = this.options.store;
     if (view.node(nodeId) || !view.cluster()) return undefined;
-    return refuse("permission-denied", `node ${nodeId} was removed from the swarm`);
+    return refuse(
+      "permission-denied",
+      `node ${nodeId} was removed from the swarm; leave the swarm there, then join again`,
+    );
   }
 
   #notLeading(): Refused {

@@ -85,6 +85,29 @@ describe("while a killed manager comes back", () => {
   }
 });
 
+test("a worker that hears no manager says so in its info", async () => {
+  await lab.must("cut", "h2");
+  try {
+    const error = () => lab.skein("h2", "info", "--format", "{{.Swarm.Error}}");
+    await until("it has noticed", async () => (await error()) !== "");
+    expect(await error()).toMatch(/^No manager of the swarm answers this node: /);
+    expect(await error()).not.toMatch(/[A-Z]+_[A-Z]+/);
+  } finally {
+    await lab.must("heal");
+  }
+  await until("it is well again", async () => {
+    return (await lab.skein("h2", "info", "--format", "{{.Swarm.Error}}")) === "";
+  });
+});
+
+test("an agent that has just started answers for its manager", async () => {
+  await lab.must("kill", "h1", "agent");
+  await lab.must("kill", "h1", "manager");
+  await lab.must("start", "h1");
+  const { code, stderr } = await shell("skein node ls");
+  expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+});
+
 test("without a leader each command says so, and what worked goes on", async () => {
   await lab.skein("h1", "node", "promote", "h2", "h3");
   await until("three managers are there", async () => {
