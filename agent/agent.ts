@@ -108,6 +108,7 @@ export async function startAgent(powers: Powers): Promise<RunningAgent> {
   closing.push("loops", () => stop.abort());
 
   try {
+    await tenants.check();
     // The journal first: what is declared meanwhile finds its networks, with or without a manager.
     await membership.resume();
     await tenants.restore();

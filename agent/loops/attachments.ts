@@ -54,6 +54,8 @@ export class AttachmentLoop implements Attachments {
   #turn: Promise<unknown> = Promise.resolve();
   #saving: Promise<void> = Promise.resolve();
   #savingNext: Promise<void> | undefined;
+  /** The file still names what is gone; it is written again at the next look. */
+  #unsaved = false;
   #stopLooking: () => void = () => undefined;
 
   constructor(private readonly tools: AttachmentTools) {}
@@ -237,7 +239,11 @@ export class AttachmentLoop implements Attachments {
     // only in the note, and give it back. The swarm has it no more only when nothing here names it.
     await this.tools.releases.note([record.id]);
     this.#forget(record);
-    await this.#save();
+    // On a full disk too: giving back is what a person then wants. The file follows when there is space.
+    await this.#save().catch((error: unknown) => {
+      this.#unsaved = true;
+      this.tools.log.warn({ endpoint: record.id, err: messageOf(error) }, "attachments not saved");
+    });
     await this.tools.releases.add([record.id]);
   }
 
@@ -251,6 +257,12 @@ export class AttachmentLoop implements Attachments {
 
   /** A namespace that came back, or another one of the same name, gets its interface again. */
   #lookAll(): void {
+    if (this.#unsaved) {
+      this.#unsaved = false;
+      this.#save().catch(() => {
+        this.#unsaved = true;
+      });
+    }
     for (const record of this.#records.values()) {
       const path = pathOf(record.wish);
       if (path === undefined || record.given === undefined) continue;

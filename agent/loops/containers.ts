@@ -386,7 +386,10 @@ export class ContainerLoop implements Containers {
       await ended;
     }
     await entry.ending;
-    if (entry.record.phase !== "removing") await entry.step({ kind: "remove" });
+    // On a full disk too: removing is what frees it.
+    if (entry.record.phase !== "removing") {
+      await entry.mustGoOn({ kind: "remove" }, this.tools.log);
+    }
     const { id } = entry.record;
     for (const [stream] of entry.takeEarly()) stream.giveUp();
     await this.tools.runtime.forget(id);

@@ -18,6 +18,8 @@ import { Releases } from "./releases.js";
 
 /** What lives on this node and uses the swarm's networks. */
 export interface Tenants {
+  /** Throws if a file of theirs is damaged; to be asked before anything else is started or written. */
+  check(): Promise<void>;
   /** Declares again, with `Placing`, all that an earlier agent had here. */
   restore(): Promise<void>;
   /** The swarm that gave the endpoints is no longer this node's. */
@@ -57,6 +59,10 @@ export function tenants(parts: TenantParts): Tenants {
   return {
     containers,
     attachments,
+    async check() {
+      await parts.releaseDisk.load();
+      await parts.attachmentDisk.load();
+    },
     async restore() {
       await releases.restore();
       await Promise.all([containers.restore(), attachments.restore()]);

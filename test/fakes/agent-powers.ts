@@ -125,6 +125,7 @@ function rememberingApplier(wants: HostWant[]): Applier {
 
 const NOT_HERE = refuse("not-found", "this test has no containers");
 const NO_TENANTS: Tenants = {
+  check: async () => {},
   restore: async () => {},
   networksGone: async () => {},
   told: async () => {},
