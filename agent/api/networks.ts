@@ -17,6 +17,7 @@ import { ask, isManager, listEndpoints } from "./manager.js";
 import { networkJson, type SwarmWide } from "./network-json.js";
 import { networkSpecFromJson } from "./network-request.js";
 import {
+  builtins,
   driverOf,
   findNetwork,
   idOf,
@@ -118,7 +119,8 @@ async function create(call: Call): Promise<Answer> {
       "Cannot create a multi-host network from a worker node. Please create the network from a manager node.",
     );
   }
-  const taken = (await networkViews(call)).some((view) => nameOf(view) === spec.name);
+  // The swarm's own names are the manager's to compare, in the transaction itself.
+  const taken = builtins(call.node).some((view) => nameOf(view) === spec.name);
   if (taken) throw new HttpError(409, `network with name ${spec.name} already exists`);
   const network = await ask(call, (client) => client.createNetwork, { spec });
   return json({ Id: network.id, Warning: "" }, 201);
