@@ -3,6 +3,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import type { Lab } from "../../test/netns/lab.js";
 
 const SECONDS = Number(process.env["IDLE_SECONDS"] ?? 30);
+const SETTLE_SECONDS = 10;
 
 interface Cost {
   readonly cpuSeconds: number;
@@ -49,6 +50,8 @@ function commandOf(pid: string): string {
 }
 
 export async function idle(lab: Lab, what: string): Promise<void> {
+  // What was just made has its own end: certificates, garbage, the first looks again.
+  await new Promise((wake) => setTimeout(wake, SETTLE_SECONDS * 1_000));
   const all = daemons(lab);
   const before = all.map(({ pid }) => cost(pid));
   await new Promise((wake) => setTimeout(wake, SECONDS * 1_000));

@@ -47,6 +47,9 @@ export async function joins(lab: Lab, runs: number): Promise<void> {
   report("- from its start until Ready and Reachable", seen.manager);
 }
 
+// The swarm's heartbeat period.
+const PERIOD_MS = 5_000;
+
 async function reachableAll(lab: Lab, host: string): Promise<void> {
   await until(
     "all managers are back",
@@ -92,6 +95,8 @@ export async function cutLink(lab: Lab, runs: number): Promise<void> {
       40_000,
     );
   for (let i = 0; i < runs; i++) {
+    // At any moment between two heartbeats: one that was just sent, as after `heal`, is the slowest case.
+    await new Promise((wake) => setTimeout(wake, (PERIOD_MS * (i + 0.5)) / runs));
     down.push(
       await timed(async () => {
         await lab.must("cut", "h2");

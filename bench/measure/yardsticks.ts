@@ -1,10 +1,16 @@
 // Things whose cost is known, measured in the same minutes: what the times beside them are worth.
 import { mkdtemp, open, rm } from "node:fs/promises";
+import { cpus, loadavg, release } from "node:os";
 import { join } from "node:path";
 import { run } from "../../test/netns/lab.js";
 import { heading, report, timed, times } from "./table.js";
 
 export async function yardsticks(runs: number): Promise<void> {
+  const load = loadavg().map((each) => each.toFixed(1));
+  console.log(
+    `${cpus().length} × ${cpus()[0]?.model}, Linux ${release()}, Node ${process.version}`,
+  );
+  console.log(`load averages at the start: ${load.join(", ")}`);
   heading("yardsticks");
   report(
     "`docker --version`: the client's own start",
