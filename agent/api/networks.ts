@@ -119,10 +119,17 @@ async function create(call: Call): Promise<Answer> {
       "Cannot create a multi-host network from a worker node. Please create the network from a manager node.",
     );
   }
-  // The swarm's own names are the manager's to compare, in the transaction itself.
-  const taken = builtins(call.node).some((view) => nameOf(view) === spec.name);
-  if (taken) throw new HttpError(409, `network with name ${spec.name} already exists`);
-  const network = await ask(call, (client) => client.createNetwork, { spec });
+  const sentence = `network with name ${spec.name} already exists`;
+  if (builtins(call.node).some((view) => nameOf(view) === spec.name)) {
+    throw new HttpError(409, sentence);
+  }
+  // The swarm's own names are the manager's to compare, in the transaction; dockerd's sentence has no "rpc error".
+  const network = await ask(call, (client) => client.createNetwork, { spec }).catch(
+    (error: unknown) => {
+      const taken = error instanceof HttpError && error.message.endsWith(sentence);
+      throw taken ? new HttpError(409, sentence) : error;
+    },
+  );
   return json({ Id: network.id, Warning: "" }, 201);
 }
 

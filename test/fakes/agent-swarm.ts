@@ -353,6 +353,9 @@ export class FakeSwarm {
     if (!/^[a-zA-Z0-9](?:[-_.a-zA-Z0-9]*[a-zA-Z0-9])?$/.test(name)) {
       return refuse("invalid-argument", "name must be valid as a DNS name component");
     }
+    if (this.networks.some((network) => network.spec?.name === name)) {
+      return refuse("already-exists", `network with name ${name} already exists`);
+    }
     const ingress = this.networks.find((network) => network.spec?.ingress);
     if (spec?.ingress && ingress) {
       return refuse("already-exists", `ingress network (${ingress.id}) is already present`);
