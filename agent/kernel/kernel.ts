@@ -43,6 +43,8 @@ export class LinuxKernel implements Kernel {
   readonly #places: Places;
   readonly #epoll = epollCreate();
   readonly #changed = new Topic<void>();
+  /** What was seen inside sandboxes, by their keys, where no step has touched it since. */
+  #insides = new Map<string, NamespaceHave>();
   readonly #timer: NodeJS.Timeout;
   #closed = false;
 
@@ -52,7 +54,7 @@ export class LinuxKernel implements Kernel {
     this.#timer.unref();
   }
 
-  async dump(insides: readonly SandboxRef[]): Promise<HostHave> {
+  async dump(insides: readonly SandboxRef[], trust = false): Promise<HostHave> {
     const places = this.#places;
     const { vnis, sandboxes } = places.list();
     const found = vnis.map((vni) => ({ vni, place: places.network(vni) }));
@@ -64,19 +66,32 @@ export class LinuxKernel implements Kernel {
       await setImmediate();
       this.#mustBeOpen();
     }
+    const remembered = trust ? this.#insides : new Map<string, NamespaceHave>();
     const seen = new Map<string, NamespaceHave>();
+    this.#insides = seen;
     for (const ref of insides) {
       const key = sandboxKey(ref);
+      if (ref.kind === "host") seen.set(key, underlay);
       if (seen.has(key)) continue;
-      const have = ref.kind === "host" ? underlay : places.inSandbox(ref, lookAtNamespace);
+      const known = remembered.get(key);
+      const have = known ?? places.inSandbox(ref, lookAtNamespace);
       if (have !== undefined) seen.set(key, have);
+      if (known !== undefined) continue;
+      await setImmediate();
+      this.#mustBeOpen();
     }
     this.#watch(underlay, networks);
     return { sandboxes, networks, insides: seen, underlay };
   }
 
+  inside(ref: SandboxRef): NamespaceHave | undefined {
+    this.#mustBeOpen();
+    return ref.kind === "host" ? this.underlay() : this.#places.inSandbox(ref, lookAtNamespace);
+  }
+
   async perform(step: Step): Promise<void> {
     this.#mustBeOpen();
+    this.#forget(step);
     try {
       this.#do(step);
     } catch (error) {
@@ -86,6 +101,32 @@ export class LinuxKernel implements Kernel {
       throw fault;
     }
     await setImmediate();
+  }
+
+  /** What a step may change inside sandboxes is not known any more. */
+  #forget(step: Step): void {
+    switch (step.kind) {
+      case "make-endpoint":
+        this.#insides.delete(sandboxKey(step.endpoint.sandbox));
+        break;
+      case "make-sandbox":
+        this.#insides.delete(sandboxKey({ kind: "own", id: step.id }));
+        break;
+      case "remove-sandbox":
+      case "remove-endpoint":
+      case "remove-network":
+        // Which sandboxes had the other ends is not told.
+        this.#insides.clear();
+        break;
+      case "make-network":
+      case "make-vxlan":
+      case "remove-vxlan":
+      case "put-rows":
+      case "drop-rows":
+        break;
+      default:
+        unreachable(step);
+    }
   }
 
   follow(listener: () => void): Unsubscribe {

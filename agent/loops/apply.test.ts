@@ -159,3 +159,17 @@ test("on a machine so slow that a pause is over before it is looked at, the step
   start(kernel, 60_000, slow).set(want());
   await expect(applier.ready("e1", AbortSignal.timeout(2_000))).rejects.toThrow(/^VNI 4097/);
 });
+
+test("only the first look, and one because of somebody else, goes into sandboxes that nothing touched", async () => {
+  const kernel = new FakeKernel("192.0.2.1/24");
+  start(kernel).set(want([10]));
+  await applier.settled(soon());
+  applier.set(want([10, 11]));
+  await applier.settled(soon());
+  expect(kernel.trusted[0]).toBe(false);
+  expect(kernel.trusted.slice(1).every((trust) => trust)).toBe(true);
+  const before = kernel.dumps;
+  kernel.meddled();
+  while (kernel.dumps === before) await systemClock.sleep(1, soon());
+  expect(kernel.trusted[before]).toBe(false);
+});

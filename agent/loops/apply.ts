@@ -53,6 +53,8 @@ export class Applier {
   readonly #waiters = new Set<() => void>();
   #pauseTimer = new AbortController();
   #want: HostWant | undefined;
+  /** Somebody else may have changed something, so nothing is taken from memory. */
+  #afresh = true;
   /** When it was last judged which pauses are over: once a convergence, so that no step is tried twice in one. */
   #judgedMs = Number.NEGATIVE_INFINITY;
   /** Counts calls of `set`. */
@@ -78,7 +80,7 @@ export class Applier {
   set(want: HostWant): void {
     this.#want = want;
     this.#generation++;
-    this.look();
+    this.#wake.notify();
   }
 
   /**
@@ -111,8 +113,9 @@ export class Applier {
     while (this.#found.generation < generation) await this.#nextFinding(signal);
   }
 
-  /** Looks again soon. */
+  /** Looks again soon, also at what nothing of ours has touched. */
   look(): void {
+    this.#afresh = true;
     this.#wake.notify();
   }
 
@@ -144,7 +147,8 @@ export class Applier {
       const want = this.#want ?? first;
       const generation = this.#generation;
       this.#acting = true;
-      const looking = this.kernel.dump(sandboxesOf(want));
+      const looking = this.kernel.dump(sandboxesOf(want), !this.#afresh);
+      this.#afresh = false;
       this.#acting = false;
       const have = await looking;
       this.#clear(KERNEL);

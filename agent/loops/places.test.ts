@@ -41,7 +41,7 @@ function world(underlay: Partial<NamespaceHave> = {}) {
     problems: () => new Map([["n", "no VXLAN in this kernel"]]),
   } as unknown as Applier;
   const kernel = {
-    underlay: () => ({ links: [], addresses: [], routes: [], ...underlay }),
+    inside: () => ({ links: [], addresses: [], routes: [], ...underlay }),
   } as unknown as Kernel;
   const clock = { ...systemClock, monotonicMs: () => state.nowMs };
   const places = new Places(applier, kernel, "/run/x", clock, DEFAULT_TIMING);

@@ -6,7 +6,6 @@ import { Fault, isRefusal, type Refusal, refuse, unreachable } from "../../commo
 import type { Timing } from "../../common/timing.js";
 import type { AttachRequest, AttachResponse } from "../../proto/gen/dispatcher.js";
 import type { Network } from "../../proto/gen/types.js";
-import type { NamespaceHave } from "../reconcile/have.js";
 import type { Kernel } from "../reconcile/kernel.js";
 import {
   EMPTY_WANT,
@@ -122,7 +121,7 @@ export class Places implements Placing, Endpoints {
   }
 
   async conflict(network: Network, sandbox: SandboxRef): Promise<string | undefined> {
-    const inside = await this.#inside(sandbox);
+    const inside = this.kernel.inside(sandbox);
     if (inside === undefined) return undefined;
     const ours = this.#interfacesOn(network.id, sandbox);
     for (const { cidr } of network.subnets) {
@@ -144,7 +143,7 @@ export class Places implements Placing, Endpoints {
   }
 
   async interfaceNames(sandbox: SandboxRef): Promise<readonly string[] | undefined> {
-    return (await this.#inside(sandbox))?.links.map((link) => link.name);
+    return this.kernel.inside(sandbox)?.links.map((link) => link.name);
   }
 
   // ---- Endpoints
@@ -205,12 +204,6 @@ export class Places implements Placing, Endpoints {
   async #settledSoon(): Promise<void> {
     if (!this.#restored) return;
     await this.applier.settled(AbortSignal.timeout(this.timing.requestMs)).catch(() => {});
-  }
-
-  async #inside(sandbox: SandboxRef): Promise<NamespaceHave | undefined> {
-    if (sandbox.kind === "host") return this.kernel.underlay();
-    const { insides } = await this.kernel.dump([sandbox]);
-    return insides.values().next().value;
   }
 
   #interfacesOn(networkId: string, sandbox: SandboxRef): ReadonlySet<string> {

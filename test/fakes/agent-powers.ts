@@ -106,6 +106,7 @@ const noKernel: Kernel = {
   dump: async () => NOTHING_HAD,
   perform: async () => {},
   follow: () => () => {},
+  inside: () => NO_UNDERLAY,
   underlay: () => NO_UNDERLAY,
   dataPortProblem: () => undefined,
   close: () => {},

@@ -56,6 +56,8 @@ export class FakeKernel implements Kernel {
   /** Why a step is refused; asked before each. */
   refuse: (step: Step) => string | undefined = () => undefined;
   dumps = 0;
+  /** For each dump, whether what had been seen inside sandboxes could be told from memory. */
+  readonly trusted: boolean[] = [];
   readonly #changed = new Topic<void>();
   #nextIndex = 100;
   #newsWaits = false;
@@ -67,8 +69,9 @@ export class FakeKernel implements Kernel {
     this.insides.set("host", { links: [link], addresses: [address], routes: [] });
   }
 
-  async dump(refs: readonly SandboxRef[]): Promise<HostHave> {
+  async dump(refs: readonly SandboxRef[], trust = false): Promise<HostHave> {
     this.dumps++;
+    this.trusted.push(trust);
     if (this.#newsWaits) this.#changed.publish();
     this.#newsWaits = false;
     const sandboxes = new Set([...this.insides.keys()].filter((key) => key.startsWith("sb-")));
@@ -79,6 +82,10 @@ export class FakeKernel implements Kernel {
     }
     const networks = new Map<number, NetworkHave>(structuredClone(this.networks));
     return { sandboxes, networks, insides, underlay: this.underlay() };
+  }
+
+  inside(ref: SandboxRef): NamespaceHave | undefined {
+    return structuredClone(this.insides.get(keyOf(ref)));
   }
 
   async perform(step: Step): Promise<void> {
