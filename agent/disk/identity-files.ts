@@ -41,10 +41,13 @@ export function identityDiskAt(stateDir: string): IdentityDisk {
 
 function problemOf(identity: NodeIdentity): string | undefined {
   try {
-    new X509Certificate(identity.root);
+    const root = new X509Certificate(identity.root);
     const leaf = new X509Certificate(identity.certificate);
     const key = createPrivateKey(Buffer.from(identity.key));
-    return leaf.checkPrivateKey(key) ? undefined : "the key is not the certificate's";
+    if (!leaf.checkPrivateKey(key)) return "the key is not the certificate's";
+    // A flipped bit may well leave a certificate that can be read; nobody would take it.
+    const signed = root.verify(root.publicKey) && leaf.verify(root.publicKey);
+    return signed ? undefined : "a signature in it does not verify";
   } catch {
     return "a file in it is not PEM";
   }
