@@ -264,7 +264,7 @@ export class FakeAgentNode implements AgentNode, Membership {
   host(): HostFacts {
     return {
       hostname: this.facts.hostname,
-      kernelVersion: "6.18.44-fc-v669",
+      kernelVersion: "6.18.44",
       operatingSystem: "Debian GNU/Linux 12 (bookworm) (containerized)",
       osVersion: "12",
       architecture: "x86_64",

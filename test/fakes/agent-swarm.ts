@@ -160,7 +160,7 @@ export class FakeSwarm {
             })),
             [{ type: "Volume", name: "local" }],
           ),
-        kernelVersion: "6.18.44-fc-v669",
+        kernelVersion: "6.18.44",
       },
       role,
       state: NodeState.READY,
