@@ -81,9 +81,11 @@ export class Probes {
     signal: AbortSignal,
   ): AsyncIterable<ProbeResult> {
     for (;;) {
-      yield* running.results.splice(0);
+      // Judged before the results are taken: more may come, and the last node be done, while these are handed on.
       const leftMs = giveUpMs - this.clock.monotonicMs();
-      if (running.waitingFor.size === 0 || leftMs <= 0) return;
+      const isOver = running.waitingFor.size === 0 || leftMs <= 0;
+      yield* running.results.splice(0);
+      if (isOver) return;
       const done = new AbortController();
       const onAbort = () => done.abort(signal.reason);
       signal.addEventListener("abort", onAbort, { once: true });
