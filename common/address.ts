@@ -24,8 +24,8 @@ export function bitsOf(family: Family): 32 | 128 {
 /** `undefined` for anything that is not one address; no zone, no port, no mapped IPv4. */
 export function parseIp(text: string): Ip | undefined {
   if (isIPv4(text)) {
-    const value = text.split(".").reduce((sum, part) => sum * 256n + BigInt(part), 0n);
-    return { family: 4, value };
+    const value = text.split(".").reduce((sum, part) => sum * 256 + Number(part), 0);
+    return { family: 4, value: BigInt(value) };
   }
   if (!isIPv6(text) || text.includes("%") || text.includes(".")) return undefined;
   const [head = "", tail] = text.split("::");
@@ -42,7 +42,8 @@ export function parseIp(text: string): Ip | undefined {
 
 export function formatIp(ip: Ip): string {
   if (ip.family === 4) {
-    return [24n, 16n, 8n, 0n].map((shift) => (ip.value >> shift) & 255n).join(".");
+    const value = Number(ip.value);
+    return [24, 16, 8, 0].map((shift) => (value >>> shift) & 255).join(".");
   }
   const groups = Array.from({ length: 8 }, (_, i) =>
     Number((ip.value >> BigInt(112 - 16 * i)) & 0xffffn),
@@ -81,20 +82,24 @@ export function formatPrefix(prefix: Prefix): string {
 
 /** The number of addresses in the prefix, network and broadcast included. */
 export function sizeOf(prefix: Prefix): bigint {
-  return 1n << BigInt(bitsOf(prefix.ip.family) - prefix.length);
+  return 1n << hostBitsOf(prefix);
+}
+
+function hostBitsOf(prefix: Prefix): bigint {
+  return BigInt(bitsOf(prefix.ip.family) - prefix.length);
 }
 
 /** The prefix with its host bits cleared. */
 export function networkOf(prefix: Prefix): Prefix {
-  const size = sizeOf(prefix);
-  const value = (prefix.ip.value / size) * size;
+  const hostBits = hostBitsOf(prefix);
+  const value = (prefix.ip.value >> hostBits) << hostBits;
   return { ip: { family: prefix.ip.family, value }, length: prefix.length };
 }
 
 export function contains(prefix: Prefix, ip: Ip): boolean {
   if (prefix.ip.family !== ip.family) return false;
-  const first = networkOf(prefix).ip.value;
-  return ip.value >= first && ip.value < first + sizeOf(prefix);
+  const hostBits = hostBitsOf(prefix);
+  return ip.value >> hostBits === prefix.ip.value >> hostBits;
 }
 
 export function overlaps(a: Prefix, b: Prefix): boolean {
@@ -148,4 +153,14 @@ export function parseHostPort(text: string, defaultPort: number): HostPort | und
 
 export function formatHostPort({ host, port }: HostPort): string {
   return isIPv6(host) ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
+// The longest host name is 253 characters (RFC 1035 section 2.3.4); a port behind it.
+const DIALABLE_CHARS_MAX = 260;
+
+/** Whether it is a host and a port that somebody may be reached at. */
+export function isDialable(addr: string): boolean {
+  if (addr.length > DIALABLE_CHARS_MAX) return false;
+  const target = parseHostPort(addr, 0);
+  return target !== undefined && target.port > 0 && target.host !== "";
 }

@@ -11,6 +11,9 @@ export interface Clock {
   every(ms: number, tick: () => void): () => void;
 }
 
+// setTimeout takes 32 bits, and rings at once for more.
+const TIMER_MAX_MS = 2 ** 31 - 1;
+
 export const systemClock: Clock = {
   nowMs: () => Date.now(),
   monotonicMs: () => performance.now(),
@@ -21,10 +24,16 @@ export const systemClock: Clock = {
         clearTimeout(timer);
         reject(signal.reason);
       };
-      const timer = setTimeout(() => {
-        signal.removeEventListener("abort", onAbort);
-        resolve();
-      }, ms);
+      const endMs = performance.now() + ms;
+      const ring = () => {
+        const leftMs = endMs - performance.now();
+        if (leftMs >= 1) timer = setTimeout(ring, Math.min(leftMs, TIMER_MAX_MS));
+        else {
+          signal.removeEventListener("abort", onAbort);
+          resolve();
+        }
+      };
+      let timer = setTimeout(ring, Math.min(ms, TIMER_MAX_MS));
       signal.addEventListener("abort", onAbort, { once: true });
     });
   },

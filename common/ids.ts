@@ -40,6 +40,12 @@ export function parseMac(text: string): Mac | undefined {
 
 export const VNI_MAX = 0xffffff;
 
+/**
+ * The nodes' own, by which they watch each other: no network can have it. The second to last there is, for people who
+ * count from the top.
+ */
+export const WATCH_VNI = 0xff_fffe as Vni;
+
 export function parseVni(value: number): Vni | undefined {
   return Number.isInteger(value) && value >= 1 && value <= VNI_MAX ? (value as Vni) : undefined;
 }

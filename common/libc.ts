@@ -46,3 +46,28 @@ const flock = bindCall("int flock(int, int)");
 export function tryLock(fd: number): boolean {
   return flock(fd, LOCK_EX | LOCK_NB) === 0;
 }
+
+// mman.h, mman-common.h
+const PROT_READ_WRITE = 3;
+const MAP_PRIVATE_ANONYMOUS = 0x22;
+const mmap = library.func("uintptr_t mmap(uintptr_t, size_t, int, int, int, long)") as unknown as (
+  ...args: readonly number[]
+) => number;
+const MAP_FAILED = 2 ** 64 - 1;
+
+/** Memory that does not move, so that the kernel can be told addresses in it. It is there until the process ends. */
+export function fixedMemory(lengthBytes: number): { address: number; buffer: ArrayBuffer } {
+  const address = mmap(0, lengthBytes, PROT_READ_WRITE, MAP_PRIVATE_ANONYMOUS, -1, 0);
+  if (Number(address) >= MAP_FAILED) throw new SystemError("mmap", lastErrno());
+  return { address, buffer: koffi.view(BigInt(address), lengthBytes) };
+}
+
+const memcpy = library.func("uintptr_t memcpy(void *, const void *, size_t)") as unknown as (
+  ...args: readonly (Uint8Array | number)[]
+) => number;
+
+/** Where memory is that does not move. */
+export function addressOf(buffer: ArrayBuffer): number {
+  const bytes = new Uint8Array(buffer);
+  return Number(memcpy(bytes, bytes, 0));
+}

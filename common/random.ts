@@ -10,16 +10,17 @@ export interface Random {
 
 export const systemRandom: Random = {
   bytes: (length) => randomBytes(length),
-  below: (limit) => uniform(limit, (length) => randomBytes(length)),
+  below: (limit) => uniform(limit, () => randomBytes(6).readUIntBE(0, 6)),
 };
 
 const SPAN = 2 ** 48;
 
-function uniform(limit: number, bytes: (length: number) => Uint8Array): number {
+/** `draw`: 48 bits. */
+function uniform(limit: number, draw: () => number): number {
   // Rejection keeps it uniform: a value in the last, partial run of `limit` is drawn again.
   const fair = SPAN - (SPAN % limit);
   for (;;) {
-    const drawn = Buffer.from(bytes(6)).readUIntBE(0, 6);
+    const drawn = draw();
     if (drawn < fair) return drawn % limit;
   }
 }
@@ -37,6 +38,16 @@ export function seededRandom(seed: number): Random {
     z = Math.imul(z ^ (z >>> 15), 0x735a2d97);
     return (z ^ (z >>> 15)) >>> 0;
   };
-  const bytes = (length: number) => Uint8Array.from({ length }, () => next() & 0xff);
-  return { bytes, below: (limit) => uniform(limit, bytes) };
+  const bytes = (length: number) => {
+    const drawn = new Uint8Array(length);
+    for (let i = 0; i < length; i++) drawn[i] = next() & 0xff;
+    return drawn;
+  };
+  // Six times a byte, as `bytes` would draw them.
+  const draw = () => {
+    let drawn = 0;
+    for (let i = 0; i < 6; i++) drawn = drawn * 256 + (next() & 0xff);
+    return drawn;
+  };
+  return { bytes, below: (limit) => uniform(limit, draw) };
 }

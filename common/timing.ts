@@ -3,7 +3,7 @@
 // certificate life) is in ClusterSpec instead.
 
 export interface Timing {
-  /** Raft tick. Election after 10 to 20 ticks, heartbeat every tick. */
+  /** Raft tick. Election after 10 to 15 ticks, heartbeat every third. */
   readonly raftTickMs: number;
   /** Connecting to another node, TLS included. */
   readonly dialMs: number;

@@ -43,3 +43,26 @@ export class Topic<T> {
     for (const listener of this.#listeners) listener(value);
   }
 }
+
+/**
+ * The first thing that is told to a listener, which then unsubscribes; rejects with the signal's reason if that is
+ * aborted first. `subscribe` tells nothing before it has returned.
+ */
+export function firstTold<T>(
+  subscribe: (listener: (value: T) => void) => Unsubscribe,
+  signal: AbortSignal,
+): Promise<T> {
+  return new Promise((resolve, reject) => {
+    signal.throwIfAborted();
+    const onAbort = () => {
+      unsubscribe();
+      reject(signal.reason);
+    };
+    const unsubscribe = subscribe((value) => {
+      unsubscribe();
+      signal.removeEventListener("abort", onAbort);
+      resolve(value);
+    });
+    signal.addEventListener("abort", onAbort, { once: true });
+  });
+}

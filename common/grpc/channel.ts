@@ -3,8 +3,13 @@ import { type ChannelCredentials, type ChannelOptions, credentials } from "@grpc
 import type { Identity } from "../../proto/gen/admin.js";
 import { MANAGER_NAME } from "../certificates.js";
 
-/** Largest message either side accepts: a full set of assignments of a node on large networks. */
-export const MESSAGE_BYTES_MAX = 16 * 1024 * 1024;
+/** Largest message that a manager accepts of anybody. */
+const MESSAGE_BYTES_MAX = 16 * 1024 * 1024;
+/**
+ * Largest answer that is accepted of a manager: a list of everything, or a full set of assignments with the
+ * configs of all tasks of a node. Docker's own (daemon/cluster, defaultRecvSizeForListResponse).
+ */
+const ANSWER_BYTES_MAX = 128 * 1024 * 1024;
 // Choice: a ping after 3 s of silence and 3 s for its answer, so a cut link is known within 6 s.
 const KEEPALIVE_TIME_MS = 3_000;
 const KEEPALIVE_TIMEOUT_MS = 3_000;
@@ -15,15 +20,32 @@ export function keepAliveOptions(scale: number): ChannelOptions {
     "grpc.keepalive_time_ms": KEEPALIVE_TIME_MS * scale,
     "grpc.keepalive_timeout_ms": KEEPALIVE_TIMEOUT_MS * scale,
     "grpc.keepalive_permit_without_calls": 1,
-    "grpc.max_receive_message_length": MESSAGE_BYTES_MAX,
-    "grpc.max_send_message_length": MESSAGE_BYTES_MAX,
+    ...localServerOptions(),
   };
+}
+
+/**
+ * For a manager's end of its unix socket. Nothing is pinged there: the kernel tells at once that the other
+ * process has gone, and one that only got no time to answer is still there.
+ */
+export function localServerOptions(): ChannelOptions {
+  return {
+    "grpc.max_receive_message_length": MESSAGE_BYTES_MAX,
+    "grpc.max_send_message_length": ANSWER_BYTES_MAX,
+  };
+}
+
+/** The same, of its own agent alone: which may bring a backup, of everything. */
+export function ownSocketOptions(): ChannelOptions {
+  return { ...localServerOptions(), "grpc.max_receive_message_length": ANSWER_BYTES_MAX };
 }
 
 /** For a channel to a manager's port 2377. TLS itself proves that the server is a manager of the swarm. */
 export function managerChannelOptions(scale = 1): ChannelOptions {
   return {
     ...keepAliveOptions(scale),
+    "grpc.max_receive_message_length": ANSWER_BYTES_MAX,
+    "grpc.max_send_message_length": MESSAGE_BYTES_MAX,
     "grpc.ssl_target_name_override": MANAGER_NAME,
     "grpc.default_authority": MANAGER_NAME,
     "grpc.initial_reconnect_backoff_ms": 100,
@@ -40,8 +62,8 @@ export function managerChannelOptions(scale = 1): ChannelOptions {
 /** For a channel to the node's own manager on its unix socket. */
 export function localChannelOptions(): ChannelOptions {
   return {
-    "grpc.max_receive_message_length": MESSAGE_BYTES_MAX,
-    "grpc.max_send_message_length": MESSAGE_BYTES_MAX,
+    "grpc.max_receive_message_length": ANSWER_BYTES_MAX,
+    "grpc.max_send_message_length": ANSWER_BYTES_MAX,
     // Someone waits for the process that is starting, and an attempt on a unix socket costs next to nothing.
     "grpc.initial_reconnect_backoff_ms": 10,
     "grpc.min_reconnect_backoff_ms": 10,

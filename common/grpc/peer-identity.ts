@@ -1,28 +1,41 @@
 // Who is calling, as TLS has proven it.
+import type { TLSSocket } from "node:tls";
 import {
   type Metadata,
   ServerInterceptingCall,
   type ServerInterceptor,
   type StatusObject,
 } from "@grpc/grpc-js";
-import { identityOf, type PeerIdentity } from "../certificates.js";
+import { BACKDATE_MS, identityOf, type ProvenPeer } from "../certificates.js";
 import { type Refusal, Refused } from "../fault.js";
 import { statusOf } from "./status.js";
 
 interface Authenticated {
-  getAuthContext(): { readonly sslPeerCertificate?: { readonly subject: object } | undefined };
+  getAuthContext(): {
+    readonly sslPeerCertificate?:
+      | { readonly subject: object; readonly valid_from: string }
+      | undefined;
+  };
 }
 
 /** The verified caller; undefined without a certificate, or with one that is not of this swarm's root. */
-export function peerIdentity(call: Authenticated): PeerIdentity | undefined {
+export function peerIdentity(call: Authenticated): ProvenPeer | undefined {
   // grpc-js fills the context only if the TLS stack verified the chain.
-  const subject = call.getAuthContext().sslPeerCertificate?.subject;
-  return subject === undefined ? undefined : identityOf(subject);
+  const certificate = call.getAuthContext().sslPeerCertificate;
+  const identity = certificate && identityOf(certificate.subject);
+  if (!identity) return undefined;
+  return { ...identity, issuedMs: Date.parse(certificate.valid_from) + BACKDATE_MS };
+}
+
+/** The same of a connection that carries no gRPC. */
+export function socketIdentity(socket: TLSSocket): ProvenPeer | undefined {
+  const sslPeerCertificate = socket.authorized ? socket.getPeerCertificate() : undefined;
+  return peerIdentity({ getAuthContext: () => ({ sslPeerCertificate }) });
 }
 
 /** Asks `admit` about each call before any handler, or any byte of its messages, is looked at. */
 export function admissionInterceptor(
-  admit: (path: string, peer: PeerIdentity | undefined) => Refusal | undefined,
+  admit: (path: string, peer: ProvenPeer | undefined) => Refusal | undefined,
 ): ServerInterceptor {
   return (methodDescriptor, call) => {
     const refusal = admit(methodDescriptor.path, peerIdentity(call));

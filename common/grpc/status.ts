@@ -4,13 +4,13 @@ import { Metadata, type ServiceError, type StatusObject, status } from "@grpc/gr
 import { Fault, messageOf, type Refusal, type RefusalCode, Refused, refuse } from "../fault.js";
 
 /** Trailer that marks a status as a Refusal of ours. */
-export const REFUSAL_MARK = "skein-refusal";
+const REFUSAL_MARK = "skein-refusal";
 /** Trailer of every refusal by a manager that does not lead. */
 const NOT_LEADER = "skein-not-leader";
 /** Trailer beside it: the lead was lost in the middle, and the request may have been done. */
 const MAYBE_DONE = "skein-maybe-done";
 /** Trailer beside it: where the one is that does. Absent if it knows none. */
-export const LEADER_ADDR = "skein-leader";
+const LEADER_ADDR = "skein-leader";
 
 const STATUS_OF: Readonly<Record<RefusalCode, status>> = {
   "invalid-argument": status.INVALID_ARGUMENT,
@@ -111,4 +111,6 @@ const ERRNO_WORDS: readonly (readonly [string, string])[] = [
   ["ENOTFOUND", "no such host"],
   ["EAI_AGAIN", "no such host"],
   ["EACCES", "permission denied"],
+  // gRPC's, when the other end has not answered for a while.
+  ["Connection dropped", "the connection broke"],
 ];

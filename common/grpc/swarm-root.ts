@@ -9,7 +9,7 @@ import { plain } from "./status.js";
 
 /** Port of the manager's services (Docker's). */
 export const MANAGER_PORT = 2377;
-// A chain of a Skein manager has two certificates; more than this is not one.
+// A chain of a Skein manager has two certificates, and four while the root is being rotated.
 const CHAIN_LENGTH_MAX = 8;
 
 /**
@@ -29,14 +29,16 @@ export async function verifySwarmRoot(
     return refuse("unavailable", `cannot reach a manager: dial tcp ${shown}: ${leaf}`);
   }
   const wanted = Buffer.from(tokenDigest);
-  const root = chainOf(leaf).find((certificate) => digest(certificate).equals(wanted));
+  const chain = chainOf(leaf);
+  const root = chain.find((certificate) => digest(certificate).equals(wanted));
   if (!root) {
     const facts = readCertificate(leaf.raw);
     if (!facts) return refuse("unavailable", `${shown} is not a Skein manager`);
     const hex = wanted.toString("hex");
     return refuse("failed-precondition", `remote CA does not match fingerprint. Expected: ${hex}`);
   }
-  if (!isIssuedBy(leaf.raw, root.raw, Date.now())) {
+  const shownChain = Buffer.from(chain.map(String).join("\n"));
+  if (!isIssuedBy(shownChain, Buffer.from(root.toString()), Date.now())) {
     return refuse(
       "failed-precondition",
       `the certificate of ${shown} was not issued by its swarm, or this machine's clock is wrong`,
