@@ -31,7 +31,7 @@ export function receiveHeartbeat(s: RaftState, m: RaftMessage): void {
   // The leader sends no more than this member has acknowledged; a member that has lost its disk has
   // acknowledged what it no longer has, and must not commit it.
   s.log.commitTo(Math.max(s.log.committed, Math.min(m.commit, s.log.last.index)));
-  s.send(MessageKind.HEARTBEAT_RESPONSE, m.from, { context: m.context });
+  s.send(MessageKind.HEARTBEAT_RESPONSE, m.from, { context: m.context, diskUs: s.diskUs });
 }
 
 export function receiveChunk(s: RaftState, m: RaftMessage): void {

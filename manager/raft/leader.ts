@@ -2,7 +2,15 @@
 // confirms reads, hands leadership over, and steps down when no majority answers it.
 import { type Entry, MessageKind, type RaftMessage } from "../../proto/gen/raft.js";
 import { findMember } from "./conf.js";
-import { APPEND_BYTES_MAX, CAUGHT_UP_ENTRIES, ELECTION_TICKS, HEARTBEAT_TICKS } from "./limits.js";
+import {
+  APPEND_BYTES_MAX,
+  CAUGHT_UP_ENTRIES,
+  ELECTION_TICKS,
+  HEARTBEAT_TICKS,
+  SNAPSHOT_HOLD_TICKS,
+} from "./limits.js";
+import { bytesOf } from "./log.js";
+import { emptyEntry } from "./message.js";
 import type { Progress } from "./progress.js";
 import { majorityReached } from "./quorum.js";
 import type { ReadRequest } from "./read-only.js";
@@ -30,8 +38,9 @@ function tickProgress(progress: Progress): void {
   const { sending } = progress.pace;
   sending.waitedTicks++;
   if (sending.waitedTicks >= ELECTION_TICKS) sending.waiting = false;
-  // Who is gone is not worth holding a whole snapshot for.
-  if (progress.silentTicks >= ELECTION_TICKS) progress.probeFrom(progress.match + 1);
+  // A connection that was lost goes on from the last chunk that arrived; who is gone is not worth holding
+  // a whole snapshot for.
+  if (progress.silentTicks >= SNAPSHOT_HOLD_TICKS) progress.probeFrom(progress.match + 1);
 }
 
 function hearsMajority(s: RaftState, leading: Leading): boolean {
@@ -56,6 +65,14 @@ function isLevel({ log }: RaftState, progress: Progress): boolean {
   return pace.kind === "replicate" && match === log.last.index && toldCommit === log.committed;
 }
 
+/** Whether somebody that has it does not know that it is committed. */
+export function knowsUntoldCommit(s: RaftState, leading: Leading): boolean {
+  for (const { pace, toldCommit } of leading.progress.values()) {
+    if (pace.kind === "replicate" && toldCommit < s.log.committed) return true;
+  }
+  return false;
+}
+
 function sendHeartbeats(
   s: RaftState,
   leading: Leading,
@@ -68,10 +85,13 @@ function sendHeartbeats(
   }
 }
 
-/** Sends every member what it may be sent now. Called once before messages are taken: appends batch. */
-export function flush(s: RaftState, leading: Leading): void {
+/**
+ * Sends every member what it may be sent now. Called once before messages are taken: appends batch. `tellCommit` false:
+ * nothing is sent for the commit index alone; it goes with the next entries, or with a heartbeat.
+ */
+export function flush(s: RaftState, leading: Leading, tellCommit = true): void {
   for (const [to, progress] of leading.progress) {
-    while (maybeSendAppend(s, leading, to, progress)) {}
+    while (maybeSendAppend(s, leading, to, progress, tellCommit)) {}
     if (progress.pace.kind === "snapshot") maybeSendChunk(s, to, progress);
   }
   if (leading.transferee !== 0) maybeHandOver(s, leading);
@@ -80,7 +100,13 @@ export function flush(s: RaftState, leading: Leading): void {
 }
 
 /** Answers whether something was sent, so that more may follow. */
-function maybeSendAppend(s: RaftState, leading: Leading, to: number, progress: Progress): boolean {
+function maybeSendAppend(
+  s: RaftState,
+  leading: Leading,
+  to: number,
+  progress: Progress,
+  tellCommit: boolean,
+): boolean {
   if (!progress.mayAppend()) return false;
   const { log } = s;
   if (log.termAt(progress.next - 1) === undefined) {
@@ -88,8 +114,8 @@ function maybeSendAppend(s: RaftState, leading: Leading, to: number, progress: P
     return false;
   }
   const probing = progress.pace.kind === "probe";
-  const caughtUp = progress.next > log.last.index && progress.toldCommit >= log.committed;
-  if (caughtUp && !probing) return false;
+  const nothingNew = !tellCommit || progress.toldCommit >= log.committed;
+  if (progress.next > log.last.index && nothingNew && !probing) return false;
   const entries = sendAppend(s, to, progress);
   return entries.length > 0 && !probing;
 }
@@ -99,8 +125,9 @@ function sendAppend(s: RaftState, to: number, progress: Progress): readonly Entr
   const entries = s.log.slice(progress.next, s.log.last.index, APPEND_BYTES_MAX);
   const logTerm = s.log.termAt(index) ?? 0;
   s.send(MessageKind.APPEND, to, { index, logTerm, entries, commit: s.log.committed });
-  const bytes = entries.reduce((sum, entry) => sum + entry.data.length, 0);
-  progress.sent(entries.length, index + entries.length, bytes);
+  progress.sent(entries.length, index + entries.length, bytesOf(entries));
+  if (s.leading !== undefined)
+    s.leading.sentUpTo = Math.max(s.leading.sentUpTo, index + entries.length);
   progress.toldCommit = s.log.committed;
   return entries;
 }
@@ -122,7 +149,7 @@ function startSnapshot(s: RaftState, leading: Leading, to: number, progress: Pro
 function maybeSendChunk(s: RaftState, to: number, progress: Progress): void {
   if (progress.pace.kind !== "snapshot") return;
   const { sending } = progress.pace;
-  if (sending.waiting) return;
+  if (sending.waiting || progress.silentTicks >= ELECTION_TICKS) return;
   s.send(MessageKind.SNAPSHOT, to, { chunk: chunkAt(sending.snapshot, sending.offset) });
   sending.waiting = true;
   sending.waitedTicks = 0;
@@ -153,6 +180,19 @@ export function receiveAppendResponse(
   if (progress.acknowledged(m.index)) maybeCommit(s, leading);
 }
 
+/**
+ * Where the entries begin that members that answer are about to be sent: were those compacted away, a snapshot that
+ * took long to install would be followed by another, and never by the entries.
+ */
+export function neededAfter(s: RaftState, leading: Leading): number {
+  const needed = [...leading.progress]
+    .filter(([raftId]) => isHeard(s, leading, raftId))
+    .map(([, progress]) => progress.needsAfter)
+    // Who needs what is gone already is sent a snapshot.
+    .filter((index) => index >= s.log.base.index);
+  return Math.min(s.log.applied, ...needed);
+}
+
 /** Raft section 5.4.2: only an entry of the leader's own term is committed by counting. */
 export function maybeCommit(s: RaftState, leading: Leading): void {
   const { log } = s;
@@ -175,6 +215,7 @@ export function receiveHeartbeatResponse(
   progress: Progress,
   m: RaftMessage,
 ): void {
+  progress.diskUs = m.diskUs;
   if (progress.pace.kind === "probe") progress.pace.sent = false;
   // It may have lost a message: an append where it should be makes it say so. What it has not been
   // sent, for the window is full, this does not add to.
@@ -214,8 +255,11 @@ function maybeHandOver(s: RaftState, leading: Leading): void {
   s.send(MessageKind.TIMEOUT_NOW, leading.transferee, {});
 }
 
-/** The members have changed: the majority may be another, and who is gone is told that it is. */
-export function membersChanged(s: RaftState, leading: Leading): void {
+/**
+ * The members have changed: the majority may be another, and who is gone is told that it is. It is not to go before the
+ * majority without it has an entry that follows: what is written with that says that the change is committed.
+ */
+export function membersChanged(s: RaftState, leading: Leading, before: readonly number[]): void {
   for (const [to, progress] of leading.progress) {
     const gone = findMember(s.members, to) === undefined;
     if (gone && s.log.termAt(progress.next - 1) !== undefined) sendAppend(s, to, progress);
@@ -225,6 +269,10 @@ export function membersChanged(s: RaftState, leading: Leading): void {
     return;
   }
   s.trackMembers(leading);
+  if (before.some((voter) => !s.voters.includes(voter))) {
+    leading.finalIndex = s.log.last.index + 1;
+    s.log.append(emptyEntry(s.term, leading.finalIndex));
+  }
   if (findMember(s.members, leading.transferee)?.learner !== false) leading.transferee = 0;
   maybeCommit(s, leading);
 }
@@ -238,4 +286,19 @@ function stepAside(s: RaftState, leading: Leading): void {
   const heir = heirs[0]?.[0];
   if (heir !== undefined) s.send(MessageKind.TIMEOUT_NOW, heir, {});
   s.follow(s.term, 0);
+}
+
+/** See Raft.dropUnwritten. */
+export function dropUnwritten({ leading, log, members }: RaftState): number | undefined {
+  if (leading === undefined || members.length !== 1) return undefined;
+  // Its own first entry stays, for it could commit nothing without; so does what somebody else was sent, who was a
+  // member then and may have written it.
+  const kept = Math.max(log.stable, leading.firstIndex, leading.sentUpTo);
+  if (kept >= log.last.index || log.committed > kept) return undefined;
+  log.dropAfter(kept);
+  leading.uncommittedBytes = log.bytesAfter(log.committed);
+  leading.pendingConfIndex = Math.min(leading.pendingConfIndex, log.last.index);
+  // Whatever comes next in its place does the same.
+  leading.finalIndex = Math.min(leading.finalIndex, log.last.index + 1);
+  return log.last.index + 1;
 }

@@ -10,9 +10,16 @@
 import { assert } from "../../common/fault.js";
 import type { Entry } from "../../proto/gen/raft.js";
 
+const LOG_MATCHING = "entries of one index and term are the same (Raft figure 3, Log Matching)";
+
 export interface LogPosition {
   readonly index: number;
   readonly term: number;
+}
+
+/** Of data. */
+export function bytesOf(entries: readonly Entry[]): number {
+  return entries.reduce((sum, entry) => sum + entry.data.length, 0);
 }
 
 export class RaftLog {
@@ -81,6 +88,11 @@ export class RaftLog {
     return this.#entries.slice(start, stop);
   }
 
+  /** Of data, in the entries after `index`. */
+  bytesAfter(index: number): number {
+    return bytesOf(this.#entries.slice(Math.max(0, index - this.#base.index)));
+  }
+
   /** What the disk has not got. */
   unstable(): readonly Entry[] {
     return this.slice(this.#stable + 1, this.last.index);
@@ -95,6 +107,8 @@ export class RaftLog {
   /** Raft figure 2, AppendEntries steps 3 and 4: what conflicts goes, what is new is added. */
   merge(entries: readonly Entry[]): void {
     const firstNew = entries.findIndex((entry) => !this.has(entry));
+    const known = firstNew < 0 ? entries : entries.slice(0, firstNew);
+    for (const entry of known) assert(this.#isSame(entry), LOG_MATCHING);
     if (firstNew < 0) return;
     const fresh = entries.slice(firstNew);
     const from = fresh[0]?.index ?? 0;
@@ -105,10 +119,16 @@ export class RaftLog {
     this.#entries.push(...fresh);
   }
 
-  /** Everything after the stable part goes. Only for entries that nobody else has seen. */
-  dropUnstable(): void {
-    assert(this.#committed <= this.#stable, "a committed entry is never dropped");
-    this.#entries.length = this.#stable - this.#base.index;
+  #isSame({ index, kind, data }: Entry): boolean {
+    const ours = this.#entries[index - this.#base.index - 1];
+    return ours === undefined || (ours.kind === kind && ours.data.equals(data));
+  }
+
+  /** Everything after `index` goes. Only for entries that no disk has, and nobody else has seen. */
+  dropAfter(index: number): void {
+    assert(this.#committed <= index, "a committed entry is never dropped");
+    assert(this.#stable <= index, "an entry that is on disk is not dropped");
+    this.#entries.length = index - this.#base.index;
   }
 
   /**
@@ -125,7 +145,8 @@ export class RaftLog {
   }
 
   appliedTo(index: number): void {
-    assert(index >= this.#applied && index <= this.#committed, "applied <= committed");
+    assert(index === this.#applied + 1, "entries are applied in order, each once");
+    assert(index <= this.#committed, "applied <= committed");
     this.#applied = index;
   }
 

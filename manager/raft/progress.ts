@@ -3,11 +3,11 @@
 //   probe      where the logs agree is not known: one message, then wait for the answer
 //   replicate  known: send ahead of the answers, within a window
 //   snapshot   the member needs what the log no longer has: one chunk, then wait for the answer
-import type { RaftSnapshot } from "../../proto/gen/raft.js";
 import { INFLIGHT_BYTES_MAX, INFLIGHT_MESSAGES_MAX } from "./limits.js";
+import type { OutgoingSnapshot } from "./snapshot-chunks.js";
 
 export interface SnapshotSending {
-  readonly snapshot: RaftSnapshot;
+  readonly snapshot: OutgoingSnapshot;
   readonly index: number;
   offset: number;
   /** Whether the chunk at `offset` is under way, and for how many ticks. */
@@ -33,6 +33,8 @@ export class Progress {
   toldCommit = 0;
   /** Ticks since anything was heard from it. */
   silentTicks = 0;
+  /** How long writes to its disk take, as it said last, in microseconds; 0: it has not. */
+  diskUs = 0;
 
   constructor(next: number) {
     this.next = next;
@@ -91,7 +93,12 @@ export class Progress {
     this.pace = { kind: "probe", sent: false };
   }
 
-  sendSnapshot(snapshot: RaftSnapshot, index: number): SnapshotSending {
+  /** The entries after this are still to be sent to it. */
+  get needsAfter(): number {
+    return this.pace.kind === "snapshot" ? this.pace.sending.index : this.match;
+  }
+
+  sendSnapshot(snapshot: OutgoingSnapshot, index: number): SnapshotSending {
     const sending = { snapshot, index, offset: 0, waiting: false, waitedTicks: 0 };
     this.pace = { kind: "snapshot", sending };
     return sending;

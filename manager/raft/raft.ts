@@ -9,29 +9,32 @@ import {
   ConfChange,
   type Entry,
   EntryKind,
-  type HardState,
   MessageKind,
   type RaftMessage,
+  VoteRefusal,
 } from "../../proto/gen/raft.js";
-import { applyChange, findMember, type Members, whyNot } from "./conf.js";
+import { applyChange, findMember, type Members } from "./conf.js";
 import * as election from "./election.js";
 import * as follower from "./follower.js";
 import * as leader from "./leader.js";
-import { ENTRY_BYTES_MAX, PENDING_READS_MAX, UNCOMMITTED_BYTES_MAX } from "./limits.js";
-import { whyMalformed } from "./message.js";
-import { type Proposed, refused } from "./proposed.js";
-import type { Persist, Ready } from "./ready.js";
+import { HELD_BYTES_MAX, PENDING_READS_MAX } from "./limits.js";
+import { isAboutVote, isFromLeader, whyMalformed } from "./message.js";
+import type { Progress } from "./progress.js";
+import * as proposals from "./proposals.js";
+import type { Proposed } from "./proposed.js";
+import type { Ready } from "./ready.js";
+import { outgoing } from "./snapshot-chunks.js";
 import { type RaftStart, RaftState, type Role } from "./state.js";
+import type { Election } from "./vote-record.js";
+import { Writes } from "./writes.js";
 
 export class Raft {
   readonly #s: RaftState;
-  /** The hard state on disk, and the write under way. */
-  #stored: HardState;
-  #writing: Persist | undefined;
+  readonly #writes: Writes;
 
   constructor(start: RaftStart) {
     this.#s = new RaftState(start);
-    this.#stored = start.hardState;
+    this.#writes = new Writes(start.hardState);
   }
 
   get id(): number {
@@ -69,6 +72,11 @@ export class Raft {
     const { role, log, term } = this.#s;
     return role === "leader" && log.termAt(log.applied) === term;
   }
+  /** On a leader: whether no voter that was taken away could be needed again, whoever falls (docs/consensus.md). */
+  get removalsFinal(): boolean {
+    const { leading, log } = this.#s;
+    return leading !== undefined && leading.finalIndex <= log.committed;
+  }
   /** Whether a snapshot has arrived that the state machine does not have yet, though `applied` says so. */
   get restoring(): boolean {
     return this.#s.restored !== undefined;
@@ -85,6 +93,11 @@ export class Raft {
     const { leading } = this.#s;
     return leading !== undefined && leader.isHeard(this.#s, leading, raftId);
   }
+  /** Whether this member leads, and others do not know how far is committed. */
+  get knowsUntoldCommit(): boolean {
+    const { leading } = this.#s;
+    return leading !== undefined && leader.knowsUntoldCommit(this.#s, leading);
+  }
 
   hasCaughtUp(raftId: number): boolean {
     const { leading } = this.#s;
@@ -93,11 +106,47 @@ export class Raft {
 
   /** How far each other member is. Empty unless this one leads. */
   matches(): ReadonlyMap<number, number> {
-    const progress = this.#s.leading?.progress ?? new Map();
+    const progress = this.#s.leading?.progress ?? new Map<number, Progress>();
     return new Map([...progress].map(([raftId, { match }]) => [raftId, match]));
   }
 
+  /** How long a write to this member's disk takes, in microseconds; 0: not known. */
+  get diskUs(): number {
+    return this.#s.diskUs;
+  }
+  set diskUs(us: number) {
+    this.#s.diskUs = us;
+  }
+
+  /** The same of each other member, as it said last. Empty unless this one leads. */
+  disksUs(): ReadonlyMap<number, number> {
+    const progress = this.#s.leading?.progress ?? new Map<number, Progress>();
+    return new Map([...progress].map(([raftId, { diskUs }]) => [raftId, diskUs]));
+  }
+
+  /** Of those only who could lead: the voters that answer. */
+  votersDisksUs(): ReadonlyMap<number, number> {
+    const { voters } = this.#s;
+    const couldLead = (raftId: number) => voters.includes(raftId) && this.isReachable(raftId);
+    return new Map([...this.disksUs()].filter(([raftId]) => couldLead(raftId)));
+  }
+
+  /** The elections that this member stood for lately, the latest last. */
+  get elections(): readonly Election[] {
+    return this.#s.voteRecord.elections;
+  }
+
+  /** When a leader was last heard here, by the times that were said; undefined on a leader, and if none was. */
+  get leaderHeardMs(): number | undefined {
+    return this.#s.leading === undefined ? this.#s.leaderHeardMs : undefined;
+  }
+
   // ---- What happens -----------------------------------------------------------------------------
+
+  /** What time it is on the caller's clock: for what people are told, no decision rests on it. */
+  setTime(nowMs: number): void {
+    this.#s.nowMs = nowMs;
+  }
 
   tick(): void {
     const s = this.#s;
@@ -115,6 +164,9 @@ export class Raft {
     const s = this.#s;
     const malformed = m.to === s.id ? whyMalformed(m) : "not for this member";
     if (malformed !== undefined) return malformed;
+    s.voteRecord.note(m);
+    if (m.kind === MessageKind.NO_VOTE) return undefined;
+    if (isAboutVote(m)) election.learnCommit(s, m);
     if (m.term > s.term && !this.#laterTerm(m)) return undefined;
     if (m.term < s.term) {
       this.#earlierTerm(m);
@@ -156,7 +208,10 @@ export class Raft {
   #laterTerm(m: RaftMessage): boolean {
     const s = this.#s;
     const asksForVote = m.kind === MessageKind.VOTE || m.kind === MessageKind.PRE_VOTE;
-    if (asksForVote && !m.campaignTransfer && election.holdsLease(s)) return false;
+    if (asksForVote && !m.campaignTransfer && election.holdsLease(s)) {
+      election.sayLeaderHeard(s, m);
+      return false;
+    }
     // A PreVote and its consent are about a term that nobody is in yet.
     if (m.kind === MessageKind.PRE_VOTE) {
       election.answerVote(s, m);
@@ -176,7 +231,8 @@ export class Raft {
     // with PreVote would never be heard itself: an answer makes the leader step down and catch up.
     if (isFromLeader(m)) s.send(MessageKind.APPEND_RESPONSE, m.from, { index: 0, reject: true });
     if (m.kind === MessageKind.PRE_VOTE) {
-      s.send(MessageKind.PRE_VOTE_RESPONSE, m.from, { reject: true });
+      const said = { reject: true, refusal: VoteRefusal.LATER_TERM };
+      s.sendAboutVote(MessageKind.PRE_VOTE_RESPONSE, m.from, said);
     }
   }
 
@@ -185,6 +241,7 @@ export class Raft {
     assert(s.role !== "leader", "a term has one leader (Raft figure 3, Election Safety)");
     s.follow(m.term, m.from);
     s.electionElapsed = 0;
+    s.leaderHeardMs = s.nowMs;
     if (m.kind === MessageKind.APPEND) follower.receiveAppend(s, m);
     else if (m.kind === MessageKind.HEARTBEAT) follower.receiveHeartbeat(s, m);
     else follower.receiveChunk(s, m);
@@ -207,34 +264,11 @@ export class Raft {
   // ---- What is wished for -----------------------------------------------------------------------
 
   propose(data: Uint8Array): Proposed {
-    return this.#append(EntryKind.NORMAL, data);
+    return proposals.propose(this.#s, EntryKind.NORMAL, data);
   }
 
   proposeConfChange(change: ConfChange): Proposed {
-    const s = this.#s;
-    if (s.leading === undefined) return refused("not-leader");
-    if (s.leading.pendingConfIndex > s.log.applied) return refused("change-pending");
-    if (s.log.termAt(s.log.committed) !== s.term) return refused("new-term");
-    const why = whyNot(s.members, change);
-    if (why !== undefined) return { kind: "refused", reason: "bad-change", why };
-    const proposed = this.#append(
-      EntryKind.CONF_CHANGE,
-      Buffer.from(ConfChange.encode(change).finish()),
-    );
-    if (proposed.kind === "appended") s.leading.pendingConfIndex = proposed.index;
-    return proposed;
-  }
-
-  #append(kind: EntryKind, data: Uint8Array): Proposed {
-    const { leading, log, term } = this.#s;
-    if (leading === undefined) return refused("not-leader");
-    if (leading.transferee !== 0) return refused("transferring");
-    if (data.length > ENTRY_BYTES_MAX) return refused("too-large");
-    if (leading.uncommittedBytes + data.length > UNCOMMITTED_BYTES_MAX) return refused("busy");
-    const index = log.last.index + 1;
-    leading.uncommittedBytes += data.length;
-    log.append({ term, index, kind, data: Buffer.from(data.buffer, data.byteOffset, data.length) });
-    return { kind: "appended", index, term };
+    return proposals.proposeConfChange(this.#s, change);
   }
 
   /** Comes back as a ReadState with this context, or never: ask again. False when no leader is known. */
@@ -265,7 +299,7 @@ export class Raft {
     const { leading } = this.#s;
     if (leading === undefined) return;
     const bytes = Buffer.from(data.buffer, data.byteOffset, data.length);
-    leading.snapshot = { meta: this.snapshotMeta(), data: bytes };
+    leading.snapshot = outgoing({ meta: this.snapshotMeta(), data: bytes });
     leading.snapshotWanted = false;
     leader.flush(this.#s, leading);
   }
@@ -282,17 +316,33 @@ export class Raft {
     this.#s.log.compact(index);
   }
 
+  /**
+   * At most `index`: less while members that answer are still to be sent what comes before it; everything
+   * that is applied when what would be kept is too much.
+   */
+  compactable(index: number): number {
+    const { leading, log } = this.#s;
+    const needed = leading === undefined ? index : leader.neededAfter(this.#s, leading);
+    const kept = Math.min(index, needed);
+    return log.bytesAfter(kept) > HELD_BYTES_MAX ? log.applied : kept;
+  }
+
   // ---- What is to be done -----------------------------------------------------------------------
 
-  /** `mayPersist` false: nothing to write is handed out, for the disk is known to be full. */
-  ready(mayPersist = true): Ready {
+  /**
+   * `mayPersist` false: nothing to write is handed out, for the disk is known to be full. `tellCommit` false: nor a
+   * message that only says what is committed; `knowsUntoldCommit` says whether one is owed.
+   */
+  ready(mayPersist = true, tellCommit = true): Ready {
     const s = this.#s;
     const committed = this.#takeCommitted();
     election.maybeTakeOver(s);
-    if (s.leading !== undefined) leader.flush(s, s.leading);
+    // Without the leader, a change of members that it alone knows to be committed would block an election.
+    const tell = tellCommit || committed.some(({ kind }) => kind === EntryKind.CONF_CHANGE);
+    if (s.leading !== undefined) leader.flush(s, s.leading, tell);
     const ready: Ready = {
       messages: s.outbox,
-      persist: mayPersist ? this.#takePersist() : undefined,
+      persist: mayPersist ? this.#writes.next(s) : undefined,
       committed,
       reads: s.readStates,
       snapshotWanted: s.leading?.snapshotWanted ?? false,
@@ -319,53 +369,22 @@ export class Raft {
 
   #changeMembers(entry: Entry): void {
     const s = this.#s;
+    const before = s.voters;
     s.members = applyChange(s.members, ConfChange.decode(entry.data));
-    if (s.leading !== undefined) leader.membersChanged(s, s.leading);
-  }
-
-  #takePersist(): Persist | undefined {
-    const s = this.#s;
-    if (this.#writing !== undefined) return undefined;
-    const entries = s.log.unstable();
-    const now = { term: s.term, vote: s.vote, commit: s.log.committed };
-    const promised = now.term !== this.#stored.term || now.vote !== this.#stored.vote;
-    // The commit index alone is not worth a write: it rides along. It must ride along with entries,
-    // so that who has a membership change in its log has every earlier one applied after a restart.
-    const snapshot = s.restored;
-    const worthWriting = promised || entries.length > 0 || snapshot !== undefined;
-    // An older term's promise is of no use to anyone, and what it was about may have been replaced.
-    const messages = s.afterPersist.filter((m) => m.term >= s.term || !isAppendResponse(m));
-    s.afterPersist = [];
-    if (!worthWriting && messages.length === 0) return undefined;
-    this.#writing = {
-      snapshot,
-      hardState: worthWriting ? now : undefined,
-      entries,
-      messages,
-    };
-    return this.#writing;
+    if (s.leading !== undefined) leader.membersChanged(s, s.leading, before);
   }
 
   /** The write is durable, its snapshot is in the state machine, its messages are sent. */
   advance(): void {
     const s = this.#s;
-    const done = this.#writing;
-    assert(done !== undefined, "only a write under way is finished");
-    this.#writing = undefined;
-    if (done.snapshot === s.restored) s.restored = undefined;
-    if (done.hardState !== undefined) this.#stored = done.hardState;
-    const last = done.entries.at(-1);
-    if (last !== undefined) s.log.stableTo(last);
-    if (this.#stored.term === s.term && this.#stored.vote === s.id) election.ownVotePersisted(s);
+    this.#writes.done(s);
+    if (this.#writes.holdsOwnVote(s)) election.ownVotePersisted(s);
     if (s.leading !== undefined) leader.maybeCommit(s, s.leading);
   }
 
   /** The write failed and left nothing behind: the next `ready` asks for it again. */
   retract(): void {
-    const failed = this.#writing;
-    assert(failed !== undefined, "only a write under way fails");
-    this.#writing = undefined;
-    this.#s.afterPersist = [...failed.messages, ...this.#s.afterPersist];
+    this.#writes.retract(this.#s);
   }
 
   /**
@@ -373,30 +392,6 @@ export class Raft {
    * whose disk is full. Answers the first index that is gone, or undefined.
    */
   dropUnwritten(): number | undefined {
-    const { leading, log, members, term } = this.#s;
-    if (leading === undefined || members.length !== 1 || this.#writing !== undefined)
-      return undefined;
-    const first = log.stable + 1;
-    const proposals = log
-      .unstable()
-      .filter((entry) => entry.index > first || entry.data.length > 0);
-    if (proposals.length === 0 || log.committed > log.stable) return undefined;
-    const keepsOwnTerm = log.termAt(log.stable) === term;
-    const own = log.unstable()[0];
-    log.dropUnstable();
-    if (!keepsOwnTerm && own !== undefined && own.data.length === 0) log.append(own);
-    leading.uncommittedBytes = 0;
-    leading.pendingConfIndex = Math.min(leading.pendingConfIndex, log.last.index);
-    return log.last.index + 1;
+    return this.#writes.underWay ? undefined : leader.dropUnwritten(this.#s);
   }
-}
-
-function isFromLeader({ kind }: RaftMessage): boolean {
-  return (
-    kind === MessageKind.APPEND || kind === MessageKind.HEARTBEAT || kind === MessageKind.SNAPSHOT
-  );
-}
-
-function isAppendResponse({ kind }: RaftMessage): boolean {
-  return kind === MessageKind.APPEND_RESPONSE;
 }
