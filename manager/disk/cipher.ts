@@ -4,7 +4,7 @@ import { createCipheriv, createDecipheriv, hkdfSync } from "node:crypto";
 
 export const SALT_BYTES = 32;
 /** NIST SP 800-38D section 5.2.1.2: the full tag. */
-export const TAG_BYTES = 16;
+const TAG_BYTES = 16;
 const NONCE_BYTES = 12;
 const ALGORITHM = "aes-256-gcm";
 

@@ -3,14 +3,14 @@
 import { mkdir, open, readdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { isFull, syncFolder } from "../../common/durable-files.js";
-import { Fault } from "../../common/fault.js";
+import { assert, Fault } from "../../common/fault.js";
 import type { Logger } from "../../common/log.js";
 import type { Entry, HardState, LogFrame, RaftSnapshot } from "../../proto/gen/raft.js";
 import type { LogDisk, StoredLog } from "../seams.js";
-import { loadDataKey } from "./data-key.js";
+import type { Keyring } from "./keyring.js";
 import { Replay } from "./replay.js";
-import { decodeSegment } from "./segment-format.js";
-import { SegmentWriter, type WriteAt, writeAll } from "./segment-writer.js";
+import { decodeSegment, type SegmentContent } from "./segment-format.js";
+import { SegmentWriter, type WriteAt, writeAll, writeAllAtOnce } from "./segment-writer.js";
 import { SnapshotFiles } from "./snapshot-file.js";
 import type { StateDir } from "./state-dir.js";
 
@@ -20,6 +20,7 @@ const SEGMENT_NAME = /^(\d{16})\.log$/;
 
 export interface LogDiskOptions {
   readonly dir: StateDir;
+  readonly keys: Keyring;
   readonly log: Logger;
   /** A segment that has grown past this is closed and the next one begun. */
   readonly segmentBytes?: number;
@@ -33,13 +34,14 @@ export async function openLogDisk(options: LogDiskOptions): Promise<LogDisk> {
   const snapshots = join(options.dir.path, "snapshots");
   await mkdir(dir, { recursive: true, mode: 0o700 });
   await mkdir(snapshots, { recursive: true, mode: 0o700 });
-  const stored = [...(await readdir(dir)), ...(await readdir(snapshots))];
-  const dataKey = await loadDataKey(options.dir, stored.length === 0);
-  return new SegmentedLog(dir, new SnapshotFiles(snapshots, dataKey), dataKey, options);
+  await options.keys.ensure();
+  return new SegmentedLog(dir, new SnapshotFiles(snapshots, options.keys), options);
 }
 
 interface Segment {
   readonly number: number;
+  /** What it is encrypted with. */
+  readonly key: Uint8Array;
   /** The highest entry index in it. */
   lastIndex: number;
 }
@@ -48,6 +50,7 @@ class SegmentedLog implements LogDisk {
   readonly #segments: Segment[] = [];
   readonly #segmentBytes: number;
   readonly #writeAt: WriteAt;
+  readonly #writeAtOnce: WriteAt;
   #writer: SegmentWriter | undefined;
   #hardState: HardState = { term: 0, vote: 0, commit: 0 };
   /** Set when a write failed in a way that leaves the file in doubt: fsync errors are not to be retried. */
@@ -56,11 +59,11 @@ class SegmentedLog implements LogDisk {
   constructor(
     private readonly dir: string,
     private readonly snapshots: SnapshotFiles,
-    private readonly dataKey: Uint8Array,
     private readonly options: LogDiskOptions,
   ) {
     this.#segmentBytes = options.segmentBytes ?? SEGMENT_BYTES;
     this.#writeAt = options.writeAt ?? writeAll;
+    this.#writeAtOnce = options.writeAt ?? writeAllAtOnce;
   }
 
   async load(): Promise<StoredLog> {
@@ -90,11 +93,12 @@ class SegmentedLog implements LogDisk {
   async #loadSegment(number: number, isLast: boolean, replay: Replay): Promise<number> {
     const path = this.#path(number);
     const bytes = await readFile(path);
-    const { frames, soundBytes, rest } = decodeSegment(bytes, this.dataKey);
+    const { key, content } = decodeWithAny(bytes, this.options.keys.all);
+    const { frames, soundBytes, rest } = content;
     if (rest === "damaged" || (rest === "torn" && !isLast)) {
       throw new Fault("LOG_DAMAGED", { file: path, offset: soundBytes });
     }
-    const segment = { number, lastIndex: 0 };
+    const segment = { number, key, lastIndex: 0 };
     for (const frame of frames) {
       const why = replay.add(frame);
       if (why !== undefined)
@@ -114,8 +118,12 @@ class SegmentedLog implements LogDisk {
     return tornBytes;
   }
 
-  async persist(hardState: HardState | undefined, entries: readonly Entry[]): Promise<void> {
-    await this.#write({ hardState, entries, snapshot: undefined });
+  async persist(
+    hardState: HardState | undefined,
+    entries: readonly Entry[],
+    atOnce = false,
+  ): Promise<void> {
+    await this.#write({ hardState, entries, snapshot: undefined }, atOnce);
   }
 
   async saveSnapshot(snapshot: RaftSnapshot, keepFrom: number): Promise<void> {
@@ -123,32 +131,35 @@ class SegmentedLog implements LogDisk {
     await this.#write({ hardState: undefined, entries: [], snapshot: snapshot.meta });
     await this.snapshots.removeBefore(snapshot);
     await this.#removeSegments(keepFrom);
+    await this.options.keys.forgetOthers([
+      ...this.#segments.map(({ key }) => key),
+      ...this.snapshots.keys,
+    ]);
   }
 
-  async #write(frame: LogFrame): Promise<void> {
+  async #write(frame: LogFrame, atOnce = false): Promise<void> {
     if (this.#broken !== undefined) throw this.#broken;
-    await this.#guard("write to the log", () => this.#append(frame));
+    await this.#guard("write to the log", () => this.#append(frame, atOnce));
     if (frame.hardState !== undefined) this.#hardState = frame.hardState;
     const current = this.#segments.at(-1);
     if (current !== undefined) noteLast(current, frame.entries);
   }
 
-  async #append(frame: LogFrame): Promise<void> {
-    if (this.#writer !== undefined && this.#writer.bytes >= this.#segmentBytes) {
+  async #append(frame: LogFrame, atOnce: boolean): Promise<void> {
+    const key = this.options.keys.current;
+    const isLong = this.#writer !== undefined && this.#writer.bytes >= this.#segmentBytes;
+    // After a change of the data key nothing is written with the old one.
+    if (this.#writer !== undefined && (isLong || this.#segments.at(-1)?.key !== key)) {
       await this.#writer.close();
       this.#writer = undefined;
     }
-    if (this.#writer !== undefined) return this.#writer.append(frame);
+    if (this.#writer !== undefined)
+      return this.#writer.append(frame, atOnce ? this.#writeAtOnce : this.#writeAt);
     const number = (this.#segments.at(-1)?.number ?? 0) + 1;
     // Each segment begins with the hard state, so that those before it can be removed.
     const first = { ...frame, hardState: frame.hardState ?? this.#hardState };
-    this.#writer = await SegmentWriter.create(
-      this.#path(number),
-      this.dataKey,
-      first,
-      this.#writeAt,
-    );
-    this.#segments.push({ number, lastIndex: 0 });
+    this.#writer = await SegmentWriter.create(this.#path(number), key, first, this.#writeAt);
+    this.#segments.push({ number, key, lastIndex: 0 });
   }
 
   async #guard(what: string, action: () => Promise<void>): Promise<void> {
@@ -199,6 +210,17 @@ class SegmentedLog implements LogDisk {
     });
     return numbers;
   }
+}
+
+/** A segment does not say which key it is encrypted with: the one that opens its first frame. */
+function decodeWithAny(
+  bytes: Buffer,
+  keys: readonly Uint8Array[],
+): { readonly key: Uint8Array; readonly content: SegmentContent } {
+  const tried = keys.map((key) => ({ key, content: decodeSegment(bytes, key) }));
+  const found = tried.find(({ content }) => content.frames.length > 0) ?? tried[0];
+  assert(found, "a ring has a key");
+  return found;
 }
 
 function noteLast(segment: Segment, entries: readonly Entry[]): void {

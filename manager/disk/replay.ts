@@ -23,13 +23,14 @@ export class Replay {
 
   /**
    * A snapshot is there. A log that agrees with it goes on after it; one that does not holds only what
-   * was never committed, and goes (Raft section 7).
+   * was never committed, and goes (Raft section 7). One that begins later is of no concern to it: a newer snapshot
+   * reaches to there, or what is between is lost (`after`).
    */
   startFrom({ index, term }: Pick<SnapshotMeta, "index" | "term">): void {
     this.snapshotIndex = Math.max(this.snapshotIndex, index);
     const agrees = this.entries.some((entry) => entry.index === index && entry.term === term);
-    const follows = this.entries[0] === undefined || this.entries[0].index === index + 1;
-    if (!agrees && !follows) this.entries = [];
+    const begins = this.entries[0]?.index ?? index + 1;
+    if (!agrees && begins <= index) this.entries = [];
   }
 
   /** The entries after `index`, or undefined when the first of them is missing. */

@@ -24,8 +24,8 @@ const SEGMENT_MAGIC = Buffer.from("SKEINLOG");
 const FRAME_MAGIC = Buffer.from("SKFR");
 const SEGMENT_FORMAT = 1;
 const SALT_OFFSET = 12;
-export const SEGMENT_HEADER_BYTES = SALT_OFFSET + SALT_BYTES + 4;
-export const FRAME_HEADER_BYTES = 20;
+const SEGMENT_HEADER_BYTES = SALT_OFFSET + SALT_BYTES + 4;
+const FRAME_HEADER_BYTES = 20;
 // The number and the length are protected along with the content.
 const ASSOCIATED_BYTES = 12;
 
@@ -39,7 +39,7 @@ export function encodeSegmentHeader(salt: Uint8Array): Buffer {
 }
 
 /** The salt, or undefined when this is no segment header. */
-export function decodeSegmentHeader(bytes: Uint8Array): Uint8Array | undefined {
+function decodeSegmentHeader(bytes: Uint8Array): Uint8Array | undefined {
   if (bytes.length < SEGMENT_HEADER_BYTES) return undefined;
   const header = Buffer.from(bytes.buffer, bytes.byteOffset, SEGMENT_HEADER_BYTES);
   if (!header.subarray(0, 8).equals(SEGMENT_MAGIC)) return undefined;
@@ -136,13 +136,63 @@ function decodeFrame(
 }
 
 function hasFrameAfter(bytes: Buffer, from: number, numberMin: number): boolean {
+  return nextFrame(bytes, from, numberMin) !== undefined;
+}
+
+/** Where the next frame begins whose header is whole. */
+function nextFrame(bytes: Buffer, from: number, numberMin: number): number | undefined {
   for (
     let at = bytes.indexOf(FRAME_MAGIC, from);
     at >= 0;
     at = bytes.indexOf(FRAME_MAGIC, at + 1)
   ) {
     const header = decodeFrameHeader(bytes, at);
-    if (header !== undefined && header.number >= numberMin) return true;
+    if (header !== undefined && header.number >= numberMin) return at;
   }
-  return false;
+  return undefined;
+}
+
+/** A run of frames without damage between them; `brokenAt`: what precedes it in the file, from there, is damaged. */
+export interface Run {
+  readonly frames: readonly LogFrame[];
+  readonly brokenAt: number | undefined;
+}
+
+/**
+ * Everything that can still be read, damage or not, in order. After the last run nothing follows that was ever
+ * confirmed, in the newest segment; in any other that is for the caller to judge by `rest`.
+ */
+export function readableRuns(
+  bytes: Buffer,
+  dataKey: Uint8Array,
+): { readonly runs: readonly Run[]; readonly soundBytes: number; readonly rest: "none" | "torn" } {
+  const salt = decodeSegmentHeader(bytes);
+  if (salt === undefined) {
+    // Without the salt no frame opens.
+    const runs = hasFrameAfter(bytes, 0, 0) ? [{ frames: [], brokenAt: 0 }] : [];
+    return { runs, soundBytes: 0, rest: "torn" };
+  }
+  const cipher = new FileCipher(dataKey, salt, SEGMENT_PURPOSE);
+  const runs: { frames: LogFrame[]; brokenAt: number | undefined }[] = [
+    { frames: [], brokenAt: undefined },
+  ];
+  let offset = SEGMENT_HEADER_BYTES;
+  let number = 0;
+  while (offset < bytes.length) {
+    const found = decodeFrame(bytes, offset, cipher, number);
+    if (found !== undefined && found !== "damaged") {
+      runs.at(-1)?.frames.push(found.frame);
+      offset = found.end;
+      number = found.number + 1;
+      continue;
+    }
+    const next = nextFrame(bytes, offset + 1, number + 1);
+    if (next === undefined) {
+      if (found === "damaged") runs.push({ frames: [], brokenAt: offset });
+      return { runs, soundBytes: offset, rest: found === "damaged" ? "none" : "torn" };
+    }
+    runs.push({ frames: [], brokenAt: offset });
+    offset = next;
+  }
+  return { runs, soundBytes: offset, rest: "none" };
 }

@@ -1,7 +1,7 @@
 // The segment that is being written. Its file is opened with O_DSYNC (open(2)): a write that returns is
 // durable, in one system call where write and fdatasync would be two trips to the thread pool.
 import { randomBytes } from "node:crypto";
-import { constants } from "node:fs";
+import { constants, writeSync } from "node:fs";
 import { type FileHandle, open, rm } from "node:fs/promises";
 import { dirname } from "node:path";
 import { syncFolder } from "../../common/durable-files.js";
@@ -19,6 +19,13 @@ export const writeAll: WriteAt = async (file, data, position) => {
   }
 };
 
+/** The same, while the process waits: without the way to a thread of libuv's pool, and back to the event loop. */
+export const writeAllAtOnce: WriteAt = async (file, data, position) => {
+  for (let done = 0; done < data.length; ) {
+    done += writeSync(file.fd, data, done, data.length - done, position + done);
+  }
+};
+
 export class SegmentWriter {
   #number = 1;
 
@@ -26,7 +33,6 @@ export class SegmentWriter {
     readonly path: string,
     private readonly file: FileHandle,
     private readonly cipher: FileCipher,
-    private readonly writeAt: WriteAt,
     private size: number,
   ) {}
 
@@ -54,15 +60,15 @@ export class SegmentWriter {
       await rm(path, { force: true });
       throw error;
     }
-    return new SegmentWriter(path, file, cipher, writeAt, start.length);
+    return new SegmentWriter(path, file, cipher, start.length);
   }
 
   /** Durable when resolved. When it fails, the file is as it was before. */
-  async append(frame: LogFrame): Promise<void> {
+  async append(frame: LogFrame, writeAt: WriteAt): Promise<void> {
     const bytes = encodeFrame(this.cipher, this.#number, frame);
     this.#number++;
     try {
-      await this.writeAt(this.file, bytes, this.size);
+      await writeAt(this.file, bytes, this.size);
     } catch (error) {
       await this.file.truncate(this.size);
       await this.file.sync();

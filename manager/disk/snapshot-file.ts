@@ -13,6 +13,7 @@ import { replaceFile, syncFolder } from "../../common/durable-files.js";
 import { Fault } from "../../common/fault.js";
 import { RaftSnapshot } from "../../proto/gen/raft.js";
 import { FileCipher, SALT_BYTES } from "./cipher.js";
+import type { Keyring } from "./keyring.js";
 
 const MAGIC = Buffer.from("SKEINSNP");
 const FORMAT = 1;
@@ -21,7 +22,7 @@ const HEADER_BYTES = SALT_OFFSET + SALT_BYTES + 4;
 const PURPOSE = "snapshot 1";
 const NAME = /^(\d{16})-(\d{16})\.snap$/;
 
-export function encodeSnapshotFile(dataKey: Uint8Array, snapshot: RaftSnapshot): Buffer {
+function encodeSnapshotFile(dataKey: Uint8Array, snapshot: RaftSnapshot): Buffer {
   const head = Buffer.alloc(HEADER_BYTES);
   MAGIC.copy(head);
   head.writeUInt32BE(FORMAT, 8);
@@ -49,10 +50,17 @@ export function decodeSnapshotFile(dataKey: Uint8Array, bytes: Buffer): RaftSnap
 }
 
 export class SnapshotFiles {
+  #key: Uint8Array | undefined;
+
   constructor(
     readonly dir: string,
-    private readonly dataKey: Uint8Array,
+    private readonly ring: Pick<Keyring, "all" | "current">,
   ) {}
+
+  /** What the newest is encrypted with. */
+  get keys(): readonly Uint8Array[] {
+    return this.#key === undefined ? [] : [this.#key];
+  }
 
   /** The newest, or undefined. Fault LOG_DAMAGED: the log that led up to it is gone, so no older one will do. */
   async loadNewest(): Promise<RaftSnapshot | undefined> {
@@ -60,22 +68,40 @@ export class SnapshotFiles {
     const newest = (await this.#names()).at(-1);
     if (newest === undefined) return undefined;
     const path = join(this.dir, newest);
-    const snapshot = decodeSnapshotFile(this.dataKey, await readFile(path));
-    if (snapshot?.meta === undefined) {
+    const found = this.#decoded(await readFile(path));
+    if (found === undefined) {
       throw new Fault("LOG_DAMAGED", {
         file: path,
         offset: 0,
         why: "the snapshot does not verify",
       });
     }
-    return snapshot;
+    this.#key = found.key;
+    return found.snapshot;
   }
 
-  /** Durable when resolved; then older ones go. */
+  /** The newest that verifies, whatever became of newer ones, and the name of the first that did not. */
+  async loadSound(): Promise<{
+    readonly snapshot: RaftSnapshot | undefined;
+    readonly damaged: string | undefined;
+  }> {
+    let damaged: string | undefined;
+    for (const name of [...(await this.#names())].reverse()) {
+      const path = join(this.dir, name);
+      const found = this.#decoded(await readFile(path));
+      if (found !== undefined) return { snapshot: found.snapshot, damaged };
+      damaged ??= path;
+    }
+    return { snapshot: undefined, damaged };
+  }
+
+  /** Durable when resolved; older ones stay until `removeBefore`. */
   async save(snapshot: RaftSnapshot): Promise<void> {
     const name = nameOf(snapshot);
     await mkdir(this.dir, { recursive: true, mode: 0o700 });
-    await replaceFile(join(this.dir, name), encodeSnapshotFile(this.dataKey, snapshot));
+    const key = this.ring.current;
+    await replaceFile(join(this.dir, name), encodeSnapshotFile(key, snapshot));
+    this.#key = key;
   }
 
   async removeBefore(snapshot: RaftSnapshot): Promise<void> {
@@ -83,6 +109,15 @@ export class SnapshotFiles {
     const old = (await this.#names()).filter((name) => name < keep);
     for (const name of old) await rm(join(this.dir, name), { force: true });
     if (old.length > 0) await syncFolder(this.dir);
+  }
+
+  /** A file does not say which key it is encrypted with. */
+  #decoded(bytes: Buffer): { key: Uint8Array; snapshot: RaftSnapshot } | undefined {
+    for (const key of this.ring.all) {
+      const snapshot = decodeSnapshotFile(key, bytes);
+      if (snapshot?.meta !== undefined) return { key, snapshot };
+    }
+    return undefined;
   }
 
   async #names(): Promise<readonly string[]> {

@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { loadIdentity, loadTls, saveIdentity, saveTls } from "./identity-file.js";
+import { Keyring } from "./keyring.js";
 import { openStateDir } from "./state-dir.js";
 
 let path: string;
@@ -50,19 +51,22 @@ const identity = {
 };
 const tls = {
   certificate: Buffer.from("certificate"),
-  privateKey: Buffer.from("key"),
+  privateKey: Buffer.from("PRIVATE"),
   rootCaCert: Buffer.from("root"),
 };
 
 test("identity and certificate come back as they were saved, and are nobody else's to read", async () => {
   const dir = await openStateDir(path);
+  const keys = await Keyring.open(dir);
   expect(await loadIdentity(dir)).toBeUndefined();
-  expect(await loadTls(dir)).toBeUndefined();
+  expect(await loadTls(dir, keys)).toBeUndefined();
   await saveIdentity(dir, identity);
-  await saveTls(dir, tls);
+  await saveTls(dir, keys, tls);
   expect(await loadIdentity(dir)).toEqual(identity);
-  expect(await loadTls(dir)).toEqual(tls);
-  expect((await stat(join(path, "tls", "tls.json"))).mode & 0o777).toBe(0o600);
+  expect(await loadTls(dir, keys)).toEqual(tls);
+  const file = join(path, "tls", "tls.json");
+  expect((await stat(file)).mode & 0o777).toBe(0o600);
+  expect(await readFile(file, "utf8")).not.toContain("PRIVATE");
   await dir.erase();
   expect(await loadIdentity(dir)).toBeUndefined();
   expect((await readdir(path)).sort()).toEqual(["lock", "version"]);
