@@ -1,14 +1,16 @@
 // Clients of the other managers: one channel for each address, shown this manager's certificate.
-import { type Client, Metadata, type ServiceError } from "@grpc/grpc-js";
+import type { TLSSocket } from "node:tls";
+import { type Client, type ClientReadableStream, Metadata, type ServiceError } from "@grpc/grpc-js";
 import { Refused } from "../../common/fault.js";
 import { type CallSettings, callUnary, type UnaryMethod } from "../../common/grpc/call.js";
 import { managerChannelCredentials, managerChannelOptions } from "../../common/grpc/channel.js";
 import { type NotLeader, notLeaderOf, refusalOrFault } from "../../common/grpc/status.js";
 import type { Identity } from "../../proto/gen/admin.js";
 import { CertificateAuthorityClient } from "../../proto/gen/ca.js";
-import { ControlClient, type ProbeRequest, type ProbeResult } from "../../proto/gen/control.js";
+import { ControlClient } from "../../proto/gen/control.js";
 import { RaftClient } from "../../proto/gen/raft.js";
 import type { Caller, LeaderLink, Unary } from "../seams.js";
+import { dialRaft } from "../wire/dial.js";
 import { FORWARDED, REQUEST_ID } from "./serve.js";
 
 export interface PeerOptions {
@@ -40,9 +42,9 @@ export class Peers {
     return peer.link;
   }
 
-  /** A client for Raft.Step; the caller closes it. */
-  raftClient(addr: string): RaftClient {
-    return new RaftClient(addr, this.#credentials(), managerChannelOptions(this.options.scale));
+  /** Begins to connect to the manager at `addr`, for Raft's messages; the caller closes it. Throws when that is no address. */
+  raftSocket(addr: string): TLSSocket {
+    return dialRaft(addr, this.#identity);
   }
 
   /** Closes the channels to all but these addresses. */
@@ -85,6 +87,7 @@ export class Peers {
       link: {
         control: {
           getCluster: to(control, control.getCluster),
+          getUnlockKey: to(control, control.getUnlockKey),
           updateCluster: to(control, control.updateCluster),
           listNodes: to(control, control.listNodes),
           updateNode: to(control, control.updateNode),
@@ -93,10 +96,41 @@ export class Peers {
           createNetwork: to(control, control.createNetwork),
           removeNetwork: to(control, control.removeNetwork),
           listEndpoints: to(control, control.listEndpoints),
-          probeNetwork: (request, caller) => probe(control, addr, request, caller),
+          createService: to(control, control.createService),
+          updateService: to(control, control.updateService),
+          removeService: to(control, control.removeService),
+          getService: to(control, control.getService),
+          listServices: to(control, control.listServices),
+          getTask: to(control, control.getTask),
+          listTasks: to(control, control.listTasks),
+          createSecret: to(control, control.createSecret),
+          updateSecret: to(control, control.updateSecret),
+          removeSecret: to(control, control.removeSecret),
+          listSecrets: to(control, control.listSecrets),
+          createConfig: to(control, control.createConfig),
+          updateConfig: to(control, control.updateConfig),
+          removeConfig: to(control, control.removeConfig),
+          listConfigs: to(control, control.listConfigs),
+          listPolicies: to(control, control.listPolicies),
+          allowPolicy: to(control, control.allowPolicy),
+          removePolicy: to(control, control.removePolicy),
+          serviceLogs: (request, caller) =>
+            follow(control.serviceLogs(request, forwardedMetadata(caller)), addr, caller),
+          checkSwarm: (request, caller) =>
+            follow(control.checkSwarm(request, forwardedMetadata(caller)), addr, caller),
+          inquire: (request, caller) =>
+            follow(control.inquire(request, forwardedMetadata(caller)), addr, caller),
+          probeNetwork: (request, caller) =>
+            follow(control.probeNetwork(request, forwardedMetadata(caller)), addr, caller),
         },
         authority: { issueCertificate: to(authority, authority.issueCertificate) },
-        membership: { join: to(raft, raft.join), leave: to(raft, raft.leave) },
+        membership: {
+          join: to(raft, raft.join),
+          leave: to(raft, raft.leave),
+          hasSeat: to(raft, raft.hasSeat),
+          setAddr: to(raft, raft.setAddr),
+          report: to(raft, raft.report),
+        },
       },
       close: () => control.close(),
     };
@@ -123,17 +157,15 @@ async function forward<Request, Response>(
   return result;
 }
 
-async function* probe(
-  control: ControlClient,
+async function* follow<T>(
+  call: ClientReadableStream<T>,
   addr: string,
-  request: ProbeRequest,
   caller: Caller,
-): AsyncIterable<ProbeResult> {
-  const call = control.probeNetwork(request, forwardedMetadata(caller));
+): AsyncIterable<T> {
   const onAbort = () => call.cancel();
   caller.signal.addEventListener("abort", onAbort, { once: true });
   try {
-    yield* call as AsyncIterable<ProbeResult>;
+    yield* call as AsyncIterable<T>;
   } catch (error) {
     const outcome = refusalOrFault(error as ServiceError, addr);
     throw outcome instanceof Error ? outcome : new Refused(outcome);

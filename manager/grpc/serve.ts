@@ -1,6 +1,7 @@
 // Turns the services' functions into gRPC handlers, and opens servers. Decides nothing.
 import { chmod, rm } from "node:fs/promises";
 import {
+  type handleClientStreamingCall,
   type handleServerStreamingCall,
   type handleUnaryCall,
   type Metadata,
@@ -9,10 +10,11 @@ import {
   type ServerUnaryCall,
   type StatusObject,
 } from "@grpc/grpc-js";
-import { Fault, isRefusal, messageOf, Refused } from "../../common/fault.js";
+import { Fault, isRefusal, messageOf, Refused, refuse } from "../../common/fault.js";
 import { peerIdentity } from "../../common/grpc/peer-identity.js";
 import { statusOf } from "../../common/grpc/status.js";
 import type { Logger } from "../../common/log.js";
+import { firstTold } from "../../common/watch.js";
 import { Role } from "../../proto/gen/types.js";
 import type { Caller, Unary } from "../seams.js";
 import { bindWords } from "./swarm-listener.js";
@@ -26,6 +28,11 @@ export interface ServeContext {
   /** Whether this is the node's own unix socket. */
   readonly local: boolean;
   readonly log: Logger;
+  /**
+   * Nothing is taken but what a manager sends on for one of its own: only the leader answers that, and it knows who
+   * manages. One that lags would take a manager that was removed for one, and speak for it.
+   */
+  readonly forwardedOnly?: boolean;
 }
 
 /** What every kind of server call has. */
@@ -65,6 +72,7 @@ export function unary<Request, Response>(
   return (call, callback) => {
     const caller = callerOf(call, context);
     const respond = async () => {
+      mustBeMeant(caller, context);
       const result = await run(call.request, caller);
       if (isRefusal(result)) throw new Refused(result);
       callback(null, result);
@@ -80,6 +88,7 @@ export function serverStream<Request, Response>(
   return (call) => {
     const caller = callerOf(call, context);
     const send = async () => {
+      mustBeMeant(caller, context);
       for await (const message of run(call.request, caller)) {
         if (caller.signal.aborted) return;
         await writeTo(call, message, caller.signal);
@@ -92,6 +101,23 @@ export function serverStream<Request, Response>(
   };
 }
 
+function mustBeMeant(caller: Caller, context: ServeContext): void {
+  if (!context.forwardedOnly || caller.forwarded) return;
+  throw new Refused(refuse("permission-denied", "a manager is asked on its node's own socket"));
+}
+
+export function clientStream<Request, Response>(
+  context: ServeContext,
+  run: (incoming: AsyncIterable<Request>, caller: Caller) => Promise<Response>,
+): handleClientStreamingCall<Request, Response> {
+  return (call, callback) => {
+    run(call, callerOf(call, context)).then(
+      (response) => callback(null, response),
+      (error: unknown) => callback(answer(error, context.log)),
+    );
+  };
+}
+
 /** Resolves when the stream can take more; rejects when the caller has gone. */
 export async function writeTo<Response>(
   call: Sending<Response>,
@@ -100,18 +126,10 @@ export async function writeTo<Response>(
 ): Promise<void> {
   signal.throwIfAborted();
   if (call.write(message)) return;
-  await new Promise<void>((resolve, reject) => {
-    const onAbort = () => {
-      call.off("drain", onDrain);
-      reject(signal.reason);
-    };
-    const onDrain = () => {
-      signal.removeEventListener("abort", onAbort);
-      resolve();
-    };
-    call.once("drain", onDrain);
-    signal.addEventListener("abort", onAbort, { once: true });
-  });
+  await firstTold<void>((go) => {
+    call.once("drain", go);
+    return () => void call.off("drain", go);
+  }, signal);
 }
 
 /** The status of whatever a handler threw; what is not a Refusal is logged here, once. */

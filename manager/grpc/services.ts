@@ -6,7 +6,15 @@ import type { ControlServer } from "../../proto/gen/control.js";
 import type { AgentMessage, DispatcherServer, ManagerMessage } from "../../proto/gen/dispatcher.js";
 import type { RaftServer } from "../../proto/gen/raft.js";
 import type { AdminApi, AuthorityApi, ControlApi, DispatcherApi, MembershipApi } from "../seams.js";
-import { answer, callerOf, type ServeContext, serverStream, unary, writeTo } from "./serve.js";
+import {
+  answer,
+  callerOf,
+  clientStream,
+  type ServeContext,
+  serverStream,
+  unary,
+  writeTo,
+} from "./serve.js";
 
 // `api` is the one of the moment: a manager serves its sockets before, between and after its
 // memberships. It throws Refused when there is none.
@@ -18,6 +26,9 @@ export function controlServer(
   return {
     getCluster: unary(context, async (request, caller) =>
       (await api()).getCluster(request, caller),
+    ),
+    getUnlockKey: unary(context, async (request, caller) =>
+      (await api()).getUnlockKey(request, caller),
     ),
     updateCluster: unary(context, async (request, caller) =>
       (await api()).updateCluster(request, caller),
@@ -38,11 +49,70 @@ export function controlServer(
     removeNetwork: unary(context, async (request, caller) =>
       (await api()).removeNetwork(request, caller),
     ),
+    createService: unary(context, async (request, caller) =>
+      (await api()).createService(request, caller),
+    ),
+    updateService: unary(context, async (request, caller) =>
+      (await api()).updateService(request, caller),
+    ),
+    removeService: unary(context, async (request, caller) =>
+      (await api()).removeService(request, caller),
+    ),
+    getService: unary(context, async (request, caller) =>
+      (await api()).getService(request, caller),
+    ),
+    listServices: unary(context, async (request, caller) =>
+      (await api()).listServices(request, caller),
+    ),
+    getTask: unary(context, async (request, caller) => (await api()).getTask(request, caller)),
+    listTasks: unary(context, async (request, caller) => (await api()).listTasks(request, caller)),
+    createSecret: unary(context, async (request, caller) =>
+      (await api()).createSecret(request, caller),
+    ),
+    updateSecret: unary(context, async (request, caller) =>
+      (await api()).updateSecret(request, caller),
+    ),
+    removeSecret: unary(context, async (request, caller) =>
+      (await api()).removeSecret(request, caller),
+    ),
+    listSecrets: unary(context, async (request, caller) =>
+      (await api()).listSecrets(request, caller),
+    ),
+    createConfig: unary(context, async (request, caller) =>
+      (await api()).createConfig(request, caller),
+    ),
+    updateConfig: unary(context, async (request, caller) =>
+      (await api()).updateConfig(request, caller),
+    ),
+    removeConfig: unary(context, async (request, caller) =>
+      (await api()).removeConfig(request, caller),
+    ),
+    listConfigs: unary(context, async (request, caller) =>
+      (await api()).listConfigs(request, caller),
+    ),
+    listPolicies: unary(context, async (request, caller) =>
+      (await api()).listPolicies(request, caller),
+    ),
+    allowPolicy: unary(context, async (request, caller) =>
+      (await api()).allowPolicy(request, caller),
+    ),
+    removePolicy: unary(context, async (request, caller) =>
+      (await api()).removePolicy(request, caller),
+    ),
     listEndpoints: unary(context, async (request, caller) =>
       (await api()).listEndpoints(request, caller),
     ),
     watchEvents: serverStream(context, async function* (_request, caller) {
       yield* (await api()).watchEvents(caller);
+    }),
+    serviceLogs: serverStream(context, async function* (request, caller) {
+      yield* (await api()).serviceLogs(request, caller);
+    }),
+    checkSwarm: serverStream(context, async function* (request, caller) {
+      yield* (await api()).checkSwarm(request, caller);
+    }),
+    inquire: serverStream(context, async function* (request, caller) {
+      yield* (await api()).inquire(request, caller);
     }),
     probeNetwork: serverStream(context, async function* (request, caller) {
       yield* (await api()).probeNetwork(request, caller);
@@ -55,8 +125,17 @@ export function adminServer(context: ServeContext, api: AdminApi): AdminServer {
     init: unary(context, api.init),
     join: unary(context, api.join),
     setIdentity: unary(context, api.setIdentity),
+    confirmSeat: unary(context, api.confirmSeat),
+    setAddr: unary(context, api.setAddr),
+    backup: unary(context, api.backup),
+    restore: unary(context, api.restore),
+    recover: unary(context, api.recover),
+    renewExpired: unary(context, api.renewExpired),
     status: unary(context, api.status),
+    reports: unary(context, api.reports),
     leave: unary(context, api.leave),
+    unlock: unary(context, api.unlock),
+    keys: unary(context, api.keys),
   };
 }
 
@@ -69,21 +148,13 @@ export function authorityServer(
   };
 }
 
-export function raftServer(
-  context: ServeContext,
-  api: () => MembershipApi,
-  step: () => RaftServer["step"],
-): RaftServer {
+export function raftServer(context: ServeContext, api: () => MembershipApi): RaftServer {
   return {
-    step(call, callback) {
-      try {
-        step()(call, callback);
-      } catch (error) {
-        callback(answer(error, context.log));
-      }
-    },
     join: unary(context, (request, caller) => api().join(request, caller)),
     leave: unary(context, (request, caller) => api().leave(request, caller)),
+    hasSeat: unary(context, (request, caller) => api().hasSeat(request, caller)),
+    setAddr: unary(context, (request, caller) => api().setAddr(request, caller)),
+    report: unary(context, (request, caller) => api().report(request, caller)),
   };
 }
 
@@ -97,6 +168,11 @@ export function dispatcherServer(
     detach: unary(context, (request, caller) => api().detach(request, caller)),
     findNetwork: unary(context, (request, caller) => api().findNetwork(request, caller)),
     leave: unary(context, (request, caller) => api().leave(request, caller)),
+    settle: unary(context, (request, caller) => api().settle(request, caller)),
+    publishLogs: clientStream(context, (incoming, caller) => api().publishLogs(caller, incoming)),
+    publishInquiry: clientStream(context, (incoming, caller) =>
+      api().publishInquiry(caller, incoming),
+    ),
   };
 }
 

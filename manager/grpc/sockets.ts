@@ -2,17 +2,19 @@
 // node's own agent can open.
 import type { TLSSocket } from "node:tls";
 import { Server, ServerCredentials } from "@grpc/grpc-js";
-import type { PeerIdentity } from "../../common/certificates.js";
-import type { Refusal } from "../../common/fault.js";
-import { keepAliveOptions } from "../../common/grpc/channel.js";
-import { admissionInterceptor } from "../../common/grpc/peer-identity.js";
+import type { ProvenPeer } from "../../common/certificates.js";
+import { type Refusal, Refused } from "../../common/fault.js";
+import { keepAliveOptions, ownSocketOptions } from "../../common/grpc/channel.js";
+import { admissionInterceptor, socketIdentity } from "../../common/grpc/peer-identity.js";
+import { statusOf } from "../../common/grpc/status.js";
 import type { Logger } from "../../common/log.js";
 import { AdminService, type Identity, type PortCounters } from "../../proto/gen/admin.js";
 import { CertificateAuthorityService } from "../../proto/gen/ca.js";
 import { ControlService } from "../../proto/gen/control.js";
-import { DispatcherService } from "../../proto/gen/dispatcher.js";
-import { type RaftServer, RaftService } from "../../proto/gen/raft.js";
+import { RaftService } from "../../proto/gen/raft.js";
+import { RAFT_MESSAGES } from "../ca/admission.js";
 import type { AdminApi, AuthorityApi, ControlApi, DispatcherApi, MembershipApi } from "../seams.js";
+import { refuseRaft } from "../wire/raft-receiver.js";
 import { listenUnix } from "./serve.js";
 import {
   adminServer,
@@ -21,6 +23,7 @@ import {
   dispatcherServer,
   raftServer,
 } from "./services.js";
+import { SharedDispatcherService } from "./shared-bytes.js";
 import { listenForSwarm } from "./swarm-listener.js";
 
 // Choice: how long calls under way may take to end when a socket closes.
@@ -33,7 +36,8 @@ export interface SwarmServices {
   readonly dispatcher: DispatcherApi;
   readonly authority: AuthorityApi;
   readonly membership: MembershipApi;
-  readonly step: RaftServer["step"];
+  /** Takes over a connection for Raft's messages, of a peer that was admitted. */
+  readonly raft: (socket: TLSSocket, peer: ProvenPeer | undefined) => void;
 }
 
 export interface SwarmPortOptions {
@@ -43,12 +47,15 @@ export interface SwarmPortOptions {
   readonly log: Logger;
   /** Throws Refused while there are none. */
   readonly services: () => SwarmServices;
-  readonly admit: (path: string, peer: PeerIdentity | undefined) => Refusal | undefined;
+  readonly admit: (path: string, peer: ProvenPeer | undefined) => Refusal | undefined;
+  readonly isBarred: (nodeId: string) => boolean;
 }
 
 export interface SwarmPort {
   /** New connections show this identity from now on. */
   renew(identity: Identity): void;
+  /** Ends the connections of nodes that are barred by now. */
+  cutBarred(): void;
   counters(): PortCounters;
   close(): Promise<void>;
 }
@@ -64,10 +71,10 @@ export async function openSwarmPort(options: SwarmPortOptions): Promise<SwarmPor
   });
   server.addService(
     ControlService,
-    controlServer(context, () => services().control),
+    controlServer({ ...context, forwardedOnly: true }, () => services().control),
   );
   server.addService(
-    DispatcherService,
+    SharedDispatcherService,
     dispatcherServer(context, () => services().dispatcher),
   );
   server.addService(
@@ -76,20 +83,24 @@ export async function openSwarmPort(options: SwarmPortOptions): Promise<SwarmPor
   );
   server.addService(
     RaftService,
-    raftServer(
-      context,
-      () => services().membership,
-      () => services().step,
-    ),
+    raftServer(context, () => services().membership),
   );
   // TLS is done when a connection gets here; the library finds what was proven on the socket itself.
   const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
   try {
-    const { listenAddr, identity, scale } = options;
+    const { listenAddr, identity, scale, isBarred } = options;
     const onSocket = (socket: TLSSocket) => injector.injectConnection(socket);
-    const listener = await listenForSwarm({ listenAddr, identity, scale, onSocket });
+    const listener = await listenForSwarm({
+      listenAddr,
+      identity,
+      scale,
+      isBarred,
+      onSocket,
+      onRaft: (socket) => takeRaft(socket, options),
+    });
     return {
       renew: (renewed) => listener.renew(renewed),
+      cutBarred: () => listener.cutBarred(),
       counters: () => listener.counters(),
       async close() {
         listener.stop();
@@ -103,6 +114,19 @@ export async function openSwarmPort(options: SwarmPortOptions): Promise<SwarmPor
   }
 }
 
+/** As for a call, the peer is looked at before any byte of its messages. */
+function takeRaft(socket: TLSSocket, { admit, services }: SwarmPortOptions): void {
+  const peer = socketIdentity(socket);
+  try {
+    const refusal = admit(RAFT_MESSAGES, peer);
+    if (refusal) throw new Refused(refusal);
+    services().raft(socket, peer);
+  } catch (error) {
+    const { code, details = "" } = statusOf(error);
+    refuseRaft(socket, { code, details });
+  }
+}
+
 /** Listens on the node's own socket. Fault LISTEN. */
 export async function openLocalSocket(
   path: string,
@@ -111,7 +135,7 @@ export async function openLocalSocket(
   log: Logger,
 ): Promise<() => Promise<void>> {
   const context = { local: true, log };
-  const server = new Server(keepAliveOptions(1));
+  const server = new Server(ownSocketOptions());
   server.addService(AdminService, adminServer(context, admin));
   server.addService(ControlService, controlServer(context, control));
   await listenUnix(server, path);

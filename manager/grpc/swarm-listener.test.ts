@@ -6,7 +6,7 @@ import { createCsr } from "../../common/csr.js";
 import { orThrow } from "../../common/fault.js";
 import { systemRandom } from "../../common/random.js";
 import { InitRequest } from "../../proto/gen/admin.js";
-import { freePort } from "../../test/manager/harness.js";
+import { freePort } from "../../test/fakes/free-port.js";
 import { newSwarm } from "../new-swarm.js";
 import { listenForSwarm, type SwarmListener } from "./swarm-listener.js";
 
@@ -24,26 +24,36 @@ async function nodeIdentity() {
   return orThrow(await newSwarm(InitRequest.fromPartial(wish), Date.now(), systemRandom)).tls;
 }
 
-async function listen(options: { strangersMax?: number; strangerMs?: number } = {}) {
+async function listen(
+  options: {
+    host?: string;
+    strangersMax?: number;
+    strangerMs?: number;
+    isBarred?: () => boolean;
+  } = {},
+) {
+  const { host = "127.0.0.1" } = options;
   const identity = await nodeIdentity();
   const served: boolean[] = [];
   listener = await listenForSwarm({
-    listenAddr: `127.0.0.1:${await freePort()}`,
+    listenAddr: `${host}:${await freePort()}`,
     identity,
     scale: 1,
+    isBarred: () => false,
     ...options,
     onSocket: (socket) => {
       served.push(socket.authorized);
       socket.resume();
     },
+    onRaft: () => {},
   });
   return { identity, served, port: listener.port, counters: listener.counters };
 }
 
 const soon = (look: () => unknown) => expect.poll(look, { interval: 5, timeout: 5_000 });
 
-function idle(port: number) {
-  const socket = connectTcp(port, "127.0.0.1");
+function idle(port: number, host = "127.0.0.1") {
+  const socket = connectTcp(port, host);
   let closed = false;
   socket.on("error", () => {});
   socket.on("close", () => {
@@ -67,6 +77,13 @@ function member(port: number, more: ConnectionOptions) {
   });
   return { socket, closed: () => closed };
 }
+
+// Docker's default is 0.0.0.0, and Go opens both families for it (net.Listen: "all available addresses").
+test.each(["0.0.0.0", "[::]"])("on %s it is reached by IPv4 and by IPv6", async (host) => {
+  const { port, counters } = await listen({ host });
+  for (const to of ["127.0.0.1", "::1"]) idle(port, to);
+  await soon(() => counters().accepted).toBe(2);
+});
 
 test("garbage is counted and ended", async () => {
   const { port, counters, served } = await listen();
@@ -112,9 +129,27 @@ test("a crowd of idle strangers makes room for a member, and the oldest goes fir
   for (const { socket } of [...crowd, ...more, own]) socket.destroy();
 });
 
+test("who is barred is cut off, and stays a stranger when it comes again", async () => {
+  let isBarred = false;
+  const options = { strangerMs: 1_000, isBarred: () => isBarred };
+  const { port, counters, served, identity } = await listen(options);
+  const tls = { cert: identity.certificate, key: identity.privateKey };
+  const before = member(port, tls);
+  await soon(() => served.length).toBe(1);
+  isBarred = true;
+  listener?.cutBarred();
+  await soon(before.closed).toBe(true);
+  const after = member(port, tls);
+  await soon(() => served.length).toBe(2);
+  expect(counters().strangers).toBe(1);
+  await soon(after.closed).toBe(true);
+  expect(counters().strangersLate).toBe(1);
+});
+
 test("a port that is taken is named", async () => {
   const { port, identity } = await listen();
-  const again = { listenAddr: `127.0.0.1:${port}`, identity, scale: 1, onSocket: () => {} };
+  const rest = { scale: 1, isBarred: () => false, onSocket: () => {}, onRaft: () => {} };
+  const again = { listenAddr: `127.0.0.1:${port}`, identity, ...rest };
   await expect(listenForSwarm(again)).rejects.toMatchObject({
     code: "LISTEN",
     data: { addr: `127.0.0.1:${port}`, why: "bind: address already in use" },

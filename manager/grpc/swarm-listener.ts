@@ -4,14 +4,18 @@
 
 import type { Socket } from "node:net";
 import { createServer, type Server, type TLSSocket } from "node:tls";
-import { parseHostPort } from "../../common/address.js";
+import { parseHostPort, parseIp } from "../../common/address.js";
+import { identityOf } from "../../common/certificates.js";
 import { Fault, messageOf } from "../../common/fault.js";
 import type { Identity, PortCounters } from "../../proto/gen/admin.js";
+import { RAFT_PROTOCOL } from "../wire/raft-frames.js";
 
 // Choice: a joining node needs two connections for a second or so each; hundreds may join at once.
-export const STRANGERS_MAX = 512;
+const STRANGERS_MAX = 512;
 // Choice: a handshake, a certificate request and its fsync on a slow machine.
 const STRANGER_MS = 10_000;
+// Choice: what a node is told of its removal gets out before its connections end; new calls are refused meanwhile.
+const CUT_MS = 250;
 
 export interface SwarmListenerOptions {
   readonly listenAddr: string;
@@ -20,8 +24,12 @@ export interface SwarmListenerOptions {
   readonly scale: number;
   readonly strangersMax?: number;
   readonly strangerMs?: number;
-  /** TLS is done; whether the peer proved to be of this swarm is the socket's `authorized`. */
+  /** A certificate that TLS takes and the swarm does not: who shows it stays a stranger. */
+  readonly isBarred: (nodeId: string) => boolean;
+  /** TLS is done, and gRPC follows; whether the peer proved to be of this swarm is the socket's `authorized`. */
   readonly onSocket: (socket: TLSSocket) => void;
+  /** The same, and Raft's messages follow. */
+  readonly onRaft: (socket: TLSSocket) => void;
 }
 
 export interface SwarmListener {
@@ -29,6 +37,8 @@ export interface SwarmListener {
   counters(): PortCounters;
   /** New connections are shown this identity from now on. */
   renew(identity: Identity): void;
+  /** Ends the connections of those who are barred by now, a moment later: streams and calls with them. */
+  cutBarred(): void;
   /** Accepts nobody any more. */
   stop(): void;
   /** Ends the connections that are left. */
@@ -42,6 +52,7 @@ export async function listenForSwarm(options: SwarmListenerOptions): Promise<Swa
   const open = new Set<Socket>();
   // Oldest first: a Map keeps the order in which its keys came.
   const strangers = new Map<Socket, NodeJS.Timeout>();
+  const proven = new Map<TLSSocket, string>();
   const counts = { accepted: 0, handshakesFailed: 0, strangersLate: 0, strangersCrowded: 0 };
   // `rejectUnauthorized: false`: a joining node has no certificate yet. Whether the peer's chain verified
   // is asked of each call instead (peerIdentity), so that "none" can be told from "a wrong one".
@@ -49,7 +60,8 @@ export async function listenForSwarm(options: SwarmListenerOptions): Promise<Swa
     ...contextOf(options.identity),
     requestCert: true,
     rejectUnauthorized: false,
-    ALPNProtocols: ["h2"],
+    ALPNProtocols: ["h2", RAFT_PROTOCOL],
+    noDelay: true,
     handshakeTimeout: strangerMs,
   });
 
@@ -85,11 +97,15 @@ export async function listenForSwarm(options: SwarmListenerOptions): Promise<Swa
   });
   server.on("secureConnection", (socket) => {
     socket.on("error", () => {});
-    if (socket.authorized) {
+    const nodeId = provenNodeId(socket);
+    if (nodeId !== undefined && !options.isBarred(nodeId)) {
+      proven.set(socket, nodeId);
+      socket.once("close", () => proven.delete(socket));
       const raw = rawOf(socket, strangers.keys());
       if (raw) forget(raw);
     }
     if (socket.alpnProtocol === "h2") return options.onSocket(socket);
+    if (socket.alpnProtocol === RAFT_PROTOCOL) return options.onRaft(socket);
     counts.handshakesFailed++;
     socket.destroy();
   });
@@ -98,11 +114,23 @@ export async function listenForSwarm(options: SwarmListenerOptions): Promise<Swa
     port,
     counters: () => ({ ...counts, open: open.size, strangers: strangers.size }),
     renew: (identity) => server.setSecureContext(contextOf(identity)),
+    cutBarred() {
+      for (const [socket, nodeId] of proven) {
+        if (!options.isBarred(nodeId)) continue;
+        proven.delete(socket);
+        setTimeout(() => socket.destroy(), CUT_MS).unref();
+      }
+    },
     stop: () => void server.close(),
     destroy() {
       for (const socket of open) socket.destroy();
     },
   };
+}
+
+/** Undefined: nothing was proven that is worth anything here. */
+function provenNodeId(socket: TLSSocket): string | undefined {
+  return socket.authorized ? identityOf(socket.getPeerCertificate().subject)?.nodeId : undefined;
 }
 
 /** The TCP connection below a TLS socket: Node does not say, but both have the same two ends. */
@@ -122,7 +150,7 @@ function listen(server: Server, addr: string): Promise<number> {
     const target = parseHostPort(addr, 0);
     if (target === undefined) return fail(new Error("not an address"));
     server.once("error", fail);
-    server.listen({ host: target.host, port: target.port }, () => {
+    server.listen({ ...hostOf(target.host), port: target.port }, () => {
       server.off("error", fail);
       // An error of accept(2) (too many open files) passes; the listener goes on.
       server.on("error", () => {});
@@ -130,6 +158,15 @@ function listen(server: Server, addr: string): Promise<number> {
       resolve(bound !== null && typeof bound === "object" ? bound.port : 0);
     });
   });
+}
+
+/**
+ * Every address means of both families, as it does in Go, and so in Docker. Node's words for that are to name no
+ * host: "::" for both, and "0.0.0.0" where the kernel has no IPv6.
+ */
+function hostOf(host: string): { readonly host?: string } {
+  const ip = parseIp(host);
+  return ip?.value === 0n ? {} : { host };
 }
 
 /** bind(2)'s reasons in the words that Docker prints. */

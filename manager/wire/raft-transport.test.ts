@@ -1,17 +1,18 @@
-import { credentials, Server, ServerCredentials, status } from "@grpc/grpc-js";
+import { type AddressInfo, connect, createServer, type Socket } from "node:net";
+import { status } from "@grpc/grpc-js";
 import { afterEach, expect, test } from "vitest";
-import { systemClock } from "../../common/clock.js";
+import { type Clock, systemClock } from "../../common/clock.js";
 import { silentLogger } from "../../common/log.js";
 import {
   MessageKind,
-  RaftClient,
   type RaftMember,
   type RaftMessage,
-  RaftService,
+  type RaftRefusal,
 } from "../../proto/gen/raft.js";
 import { member } from "../../test/fakes/raft-cluster.js";
 import { makeMessage } from "../raft/message.js";
-import { createRaftTransport, raftStepHandler } from "./raft-transport.js";
+import { receiveRaft } from "./raft-receiver.js";
+import { createRaftTransport } from "./raft-transport.js";
 
 const closes: (() => Promise<void> | void)[] = [];
 afterEach(async () => {
@@ -45,40 +46,32 @@ async function listen(
   port = 0,
   hasSeat: () => boolean = () => true,
 ): Promise<{ port: number; stop: () => void }> {
-  const server = new Server();
-  const refuse = (_: unknown, answer: (error: { code: status }) => void) =>
-    answer({ code: status.UNIMPLEMENTED });
-  server.addService(RaftService, {
-    step: raftStepHandler({
-      clusterId: "cluster",
-      deliver,
-      authorize: (_, from) => authorize(from),
-      hasSeat,
-    }),
-    join: refuse,
-    leave: refuse,
+  const open = new Set<Socket>();
+  const server = createServer((socket) => {
+    open.add(socket);
+    receiveRaft(socket, { clusterId: "cluster", deliver, authorize, hasSeat });
   });
-  const bound = await new Promise<number>((resolve, reject) =>
-    server.bindAsync(`127.0.0.1:${port}`, ServerCredentials.createInsecure(), (error, at) =>
-      error === null ? resolve(at) : reject(error),
-    ),
-  );
-  const stop = () => server.forceShutdown();
+  const stop = () => {
+    server.close();
+    for (const socket of open) socket.destroy();
+  };
   closes.push(stop);
-  return { port: bound, stop };
+  await new Promise<void>((resolve) => server.listen(port, "127.0.0.1", resolve));
+  return { port: (server.address() as AddressInfo).port, stop };
 }
 
 function transport(
   clusterId = "cluster",
-  onRefused?: (member: RaftMember, code: status, details: string) => void,
+  onRefused?: (member: RaftMember, refusal: RaftRefusal) => void,
+  clock: Clock = systemClock,
 ) {
   const made = createRaftTransport({
     clusterId,
     selfRaftId: 1,
-    connect: ({ addr }) =>
-      new RaftClient(addr, credentials.createInsecure(), { "grpc.use_local_subchannel_pool": 1 }),
-    clock: systemClock,
-    timing: { retryMinMs: 10 },
+    selfAddr: "127.0.0.1:1",
+    connect: ({ addr }) => connect(Number(addr.split(":")[1]), "127.0.0.1"),
+    clock,
+    timing: { retryMinMs: 10, dialMs: 4_000 },
     log: silentLogger(),
     ...(onRefused === undefined ? {} : { onRefused }),
   });
@@ -100,6 +93,21 @@ test("messages arrive in order, with the cluster's id", async () => {
     Array.from({ length: 100 }, (_, i) => i + 1),
   );
   expect(got.messages[0]?.clusterId).toBe("cluster");
+});
+
+test("who was let in is answered where it says it is, member or not", async () => {
+  const got = arrivals();
+  const { port } = await listen((message) => got.add(message));
+  const lagging = transport();
+  lagging.setMembers([member(1)]);
+  lagging.send(heartbeat(1));
+  const fromLeader = makeMessage(MessageKind.HEARTBEAT, 2, 1, 1, {});
+  lagging.deliver({ ...fromLeader, fromAddr: at(port).addr });
+  lagging.send(heartbeat(2));
+  await got.count(1);
+  expect(got.messages.map(({ context, fromAddr }) => [context, fromAddr])).toEqual([
+    [2, "127.0.0.1:1"],
+  ]);
 });
 
 test("a member that restarts is found again", async () => {
@@ -133,8 +141,8 @@ for (const { name, clusterId, allow, details } of refusals) {
       () => allow,
     );
     const refused = new Promise<string>((resolve, reject) => {
-      const sender = transport(clusterId, (_, code, why) =>
-        code === status.PERMISSION_DENIED ? resolve(why) : reject(new Error(why)),
+      const sender = transport(clusterId, (_, { code, details }) =>
+        code === status.PERMISSION_DENIED ? resolve(details) : reject(new Error(details)),
       );
       sender.setMembers([at(port)]);
       sender.send(heartbeat(1));
@@ -179,7 +187,7 @@ test("a sender that loses its seat while its stream is open is told so", async (
     () => seated,
   );
   const refused = new Promise<string>((resolve) => {
-    const sender = transport("cluster", (_member, _code, why) => resolve(why));
+    const sender = transport("cluster", (_, { details: why }) => resolve(why));
     sender.setMembers([at(port)]);
     sender.send(heartbeat(1));
     void got.count(1).then(() => {
@@ -189,4 +197,30 @@ test("a sender that loses its seat while its stream is open is told so", async (
   });
   expect(await refused).toBe("no seat");
   expect(got.messages.map(({ context }) => context)).toEqual([1]);
+});
+
+test("a member that takes what it is sent and does not answer is dialled anew", async () => {
+  const dialled: Socket[] = [];
+  const server = createServer((socket) => {
+    dialled.push(socket);
+    socket.on("error", () => {}).resume();
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  closes.push(() => {
+    server.close();
+    for (const socket of dialled) socket.destroy();
+  });
+  let nowMs = 0;
+  const sender = transport("cluster", undefined, { ...systemClock, monotonicMs: () => nowMs });
+  sender.setMembers([at((server.address() as AddressInfo).port)]);
+  await expect
+    .poll(
+      () => {
+        sender.send(heartbeat(1));
+        nowMs += 300;
+        return dialled.length;
+      },
+      { interval: 5, timeout: 5_000 },
+    )
+    .toBeGreaterThan(1);
 });
