@@ -28,6 +28,21 @@ describe("an endpoint gets", () => {
     expect([ipv4, ipv6, mac]).toEqual(["10.0.1.2/24", "fd00:77::2/64", "02:42:0a:00:01:02"]);
   });
 
+  test("a MAC of its IPv6 address where there is no IPv4, and another where that one is taken", () => {
+    const swarm = swarmWith([{ subnet: "fd00:77::/64" }], { noIpv4: true });
+    const first = swarm.attach("web", { ipv6: "fd00:77::1:0:0:5" });
+    expect([first.ipv4, first.ipv6, first.mac]).toEqual([
+      "",
+      "fd00:77::1:0:0:5/64",
+      "02:42:00:00:00:05",
+    ]);
+    const macs = ["fd00:77::5", "fd00:77::2:0:0:5"].map(
+      (ipv6) => swarm.attach("web", { ipv6 }).mac,
+    );
+    expect(new Set([first.mac, ...macs]).size).toBe(3);
+    for (const mac of macs) expect(mac).toMatch(/^02:42:(?!00:00:00:05)/);
+  });
+
   test("an address of the range with the length of the subnet", () => {
     const swarm = swarmWith([{ subnet: "10.81.0.0/16", ipRange: "10.81.5.0/24" }]);
     expect(swarm.attach("web").ipv4).toBe("10.81.5.1/16");

@@ -9,6 +9,7 @@ import {
   parseIp,
   parsePrefix,
 } from "../../common/address.js";
+import { crc32c } from "../../common/crc32c.js";
 import { isRefusal, type Refusal, refuse } from "../../common/fault.js";
 import type { Network, Subnet } from "../../proto/gen/types.js";
 import type { Draft, StoreView } from "../store/view.js";
@@ -41,7 +42,7 @@ export function takeAddresses(
   if (source === undefined) {
     return refuse("failed-precondition", `network ${nameOf(network)} has no subnet`);
   }
-  return { ipv4: textOf(ipv4), ipv6: textOf(ipv6), mac: macOf(source.ip) };
+  return { ipv4: textOf(ipv4), ipv6: textOf(ipv6), mac: freeMac(draft, network, source.ip) };
 }
 
 interface Given {
@@ -131,9 +132,23 @@ function checkWanted(
   );
 }
 
+/**
+ * Unique on the network, as rows are by MAC. Those of IPv4 addresses are by themselves; IPv6 addresses that end
+ * alike are told apart by what is before.
+ */
+function freeMac(view: StoreView, { id }: Network, ip: Ip): string {
+  let mac = macOf(ipToBytes(ip).slice(-4));
+  for (let attempt = 0; view.macHolder(id, mac) !== undefined; attempt++) {
+    const digest = new Uint8Array(4);
+    const seed = Uint8Array.of(...ipToBytes(ip), attempt);
+    new DataView(digest.buffer).setUint32(0, crc32c(seed));
+    mac = macOf(digest);
+  }
+  return mac;
+}
+
 // Docker's: 02:42 (locally administered, unicast) and the four bytes of the IPv4 address.
-function macOf(ip: Ip): string {
-  const bytes = ipToBytes(ip).slice(-4);
+function macOf(bytes: Uint8Array): string {
   return [0x02, 0x42, ...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join(":");
 }
 

@@ -72,6 +72,8 @@ const UNFIT = [
   ["169.254.0.0/16", "169.254.0.0/16, which is link-local"],
   ["224.0.0.0/4", "224.0.0.0/4, which is multicast"],
   ["240.0.0.0/4", "240.0.0.0/4, which is reserved"],
+  // agent/reconcile/mesh-want.ts: twins of ingress addresses, and the nodes' own.
+  ["fd73:6b65:696e::/48", "fd73:6b65:696e::/48, which the routing mesh uses"],
   ["::/127", "::/127, which is unspecified and loopback"],
   ["fe80::/10", "fe80::/10, which is link-local"],
   ["ff00::/8", "ff00::/8, which is multicast"],

@@ -45,11 +45,51 @@ describe("a new network gets", () => {
     });
   }
 
+  const six = (spec: object) =>
+    new SwarmState()
+      .network({ name: "x", noIpv4: true, ...spec })
+      .subnets.map(({ cidr, gateway }) => `${cidr} via ${gateway}`);
+
+  test("IPv6 alone when IPv4 is not wanted", () => {
+    expect(six({ ipam: [subnet("fd00:77::/64")] })).toEqual(["fd00:77::/64 via fd00:77::1"]);
+    expect(six({ ipv6: true, ipam: [subnet("")] })).toHaveLength(1);
+  });
+
+  test("the next /64 of the IPv6 pools where the swarm has some, and IPv4 from where it always does", () => {
+    const swarm = new SwarmState({ pools: ["fd12:3456:789a::/48"] });
+    const cidrs = ["a", "b"].map((name) =>
+      swarm.network({ name, ipv6: true }).subnets.map(({ cidr }) => cidr),
+    );
+    expect(cidrs).toEqual([
+      ["10.0.1.0/24", "fd12:3456:789a::/64"],
+      ["10.0.2.0/24", "fd12:3456:789a:1::/64"],
+    ]);
+  });
+
   test("a random unique local /64 when IPv6 is wanted and not named", () => {
     const [, v6] = new SwarmState().network({ name: "x", ipv6: true }).subnets;
     expect(v6?.cidr).toMatch(/^fd[0-9a-f]{2}:.*::\/64$/);
     expect(v6?.gateway).toMatch(/::1$/);
   });
+});
+
+test.each([
+  [{}, "invalid-argument: IPv4 or IPv6 must be enabled for network x"],
+  [
+    { ipv6: true, ipam: [subnet("10.9.0.0/24")] },
+    "invalid-argument: invalid subnet 10.9.0.0/24: IPv4 has been disabled for this network",
+  ],
+  [
+    { ipv6: true, ingress: true, attachable: false },
+    "invalid-argument: the ingress network needs IPv4: published ports are led over it by IPv4 addresses",
+  ],
+])("a network without IPv4 is refused as %j", (spec, want) => {
+  const swarm = new SwarmState();
+  swarm.removeNetwork(swarm.view.ingressNetwork()?.id ?? "");
+  const made = swarm.write((draft) =>
+    swarm.createNetwork(draft, { name: "x", noIpv4: true, ...spec } as SpecParts),
+  );
+  expect(sentenceOf(made)).toBe(want);
 });
 
 describe("a network is refused with", () => {
@@ -125,6 +165,11 @@ describe("a network is refused with", () => {
       want: "invalid-argument: subnet 239.1.0.0/24 overlaps with 224.0.0.0/4, which is multicast",
     },
     {
+      name: "the mesh's own addresses",
+      ipam: [subnet("fd73:6b65:696e:5::/64")],
+      want: "invalid-argument: subnet fd73:6b65:696e:5::/64 overlaps with fd73:6b65:696e::/48, which the routing mesh uses",
+    },
+    {
       name: "two subnets that overlap each other",
       ipam: [subnet("10.79.0.0/24"), subnet("10.79.0.128/25")],
       want: "invalid-argument: multiple overlapping subnet configuration is not supported: 10.79.0.128/25",
@@ -191,12 +236,12 @@ describe("the default pools", () => {
     {
       pools: ["10.0.0.0/33"],
       size: 24,
-      want: "invalid default address pool 10.0.0.0/33: not an IPv4 CIDR",
+      want: "invalid default address pool 10.0.0.0/33: not a CIDR",
     },
     {
-      pools: ["fd00::/48"],
+      pools: ["fd00::/65"],
       size: 24,
-      want: "invalid default address pool fd00::/48: not an IPv4 CIDR",
+      want: "default address pool fd00::/65 is smaller than one subnet of /64",
     },
     {
       pools: ["10.0.0.0/26"],

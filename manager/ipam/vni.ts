@@ -1,10 +1,12 @@
 // Which VNI a new network gets: 4096 upwards, as Docker; ingress is usually the first.
+
 import { type Refusal, refuse } from "../../common/fault.js";
+import { WATCH_VNI } from "../../common/ids.js";
 import type { Draft } from "../store/view.js";
 import { releaseVni } from "./quarantine.js";
 
 // libnetwork's first VNI for networks that swarm makes; below are those of older tools.
-export const FIRST_VNI = 4096;
+const FIRST_VNI = 4096;
 
 /** The first of those asked for, if all are free, else the lowest that is free and has rested. */
 export function takeVni(
@@ -13,6 +15,9 @@ export function takeVni(
   isIngress: boolean,
 ): number | Refusal {
   for (const vni of wanted) {
+    if (vni === WATCH_VNI) {
+      return refuse("invalid-argument", `VNI ${vni} is what the nodes watch each other by`);
+    }
     const holder = draft.networkByVni(vni);
     if (holder !== undefined) {
       return refuse("already-exists", `VNI ${vni} is in use by network ${holder.spec?.name}`);

@@ -3,11 +3,14 @@
 // changes. It reads through to the tables, hence the long list of one-line methods.
 import type { Prefix } from "../../common/address.js";
 import { assert, isRefusal, type Refusal } from "../../common/fault.js";
+import type { PortProtocol } from "../../proto/gen/service.js";
 import type { StoreAction, Transaction } from "../../proto/gen/store.js";
+import { briefItem } from "./brief-tasks.js";
 import { Edit, UNCOMMITTED } from "./edit.js";
 import { type Item, itemOf, type Kind, type Objects } from "./objects.js";
 import type { Tables } from "./tables.js";
 import type { Draft } from "./view.js";
+import type { Referred } from "./work-index.js";
 
 export class TablesDraft implements Draft {
   readonly transactions: Transaction[] = [];
@@ -44,12 +47,14 @@ export class TablesDraft implements Draft {
 
   create<K extends Kind>(kind: K, object: Objects[K]): void {
     const item = itemOf(kind, object);
-    this.#note({ $case: "create", value: { object: item } }, (edit) => edit.create(item));
+    const logged = briefItem(this.tables, item);
+    this.#note({ $case: "create", value: { object: logged } }, (edit) => edit.create(item));
   }
 
   update<K extends Kind>(kind: K, object: Objects[K]): void {
     const item: Item = itemOf(kind, object);
-    this.#note({ $case: "update", value: { object: item } }, (edit) => edit.update(item));
+    const logged = briefItem(this.tables, item);
+    this.#note({ $case: "update", value: { object: logged } }, (edit) => edit.update(item));
   }
 
   remove(kind: Kind, id: string): void {
@@ -81,17 +86,32 @@ export class TablesDraft implements Draft {
   nodes() {
     return this.tables.nodes();
   }
+  get nodeCount() {
+    return this.tables.nodeCount;
+  }
   nodeByRaftId(raftId: number) {
     return this.tables.nodeByRaftId(raftId);
   }
   nodeByKeyDigest(digest: Uint8Array) {
     return this.tables.nodeByKeyDigest(digest);
   }
+  nodesByWireguardKey(key: Uint8Array) {
+    return this.tables.nodesByWireguardKey(key);
+  }
   managers() {
     return this.tables.managers();
   }
   hasUnderlayAddressIn(prefix: Prefix) {
     return this.tables.hasUnderlayAddressIn(prefix);
+  }
+  policy(id: string) {
+    return this.tables.policy(id);
+  }
+  policies() {
+    return this.tables.policies();
+  }
+  policiesOn(networkId: string) {
+    return this.tables.policiesOn(networkId);
   }
   network(id: string) {
     return this.tables.network(id);
@@ -132,6 +152,15 @@ export class TablesDraft implements Draft {
   isOn(nodeId: string, networkId: string) {
     return this.tables.isOn(nodeId, networkId);
   }
+  vipsOn(networkId: string) {
+    return this.tables.vipsOn(networkId);
+  }
+  networksOf(nodeId: string) {
+    return this.tables.networksOf(nodeId);
+  }
+  networksOfService(serviceId: string) {
+    return this.tables.networksOfService(serviceId);
+  }
   addressHolder(networkId: string, address: string) {
     return this.tables.addressHolder(networkId, address);
   }
@@ -152,6 +181,54 @@ export class TablesDraft implements Draft {
   }
   restingCount(networkId: string) {
     return this.tables.restingCount(networkId);
+  }
+  service(id: string) {
+    return this.tables.service(id);
+  }
+  serviceByName(name: string) {
+    return this.tables.serviceByName(name);
+  }
+  services() {
+    return this.tables.services();
+  }
+  portHolder(protocol: PortProtocol, publishedPort: number) {
+    return this.tables.portHolder(protocol, publishedPort);
+  }
+  lowestFreePort(protocol: PortProtocol, first: number, last: number) {
+    return this.tables.lowestFreePort(protocol, first, last);
+  }
+  task(id: string) {
+    return this.tables.task(id);
+  }
+  tasks() {
+    return this.tables.tasks();
+  }
+  tasksOf(serviceId: string) {
+    return this.tables.tasksOf(serviceId);
+  }
+  tasksOn(nodeId: string) {
+    return this.tables.tasksOn(nodeId);
+  }
+  secret(id: string) {
+    return this.tables.secret(id);
+  }
+  secretByName(name: string) {
+    return this.tables.secretByName(name);
+  }
+  secrets() {
+    return this.tables.secrets();
+  }
+  config(id: string) {
+    return this.tables.config(id);
+  }
+  configByName(name: string) {
+    return this.tables.configByName(name);
+  }
+  configs() {
+    return this.tables.configs();
+  }
+  usersOf(kind: Referred, id: string) {
+    return this.tables.usersOf(kind, id);
   }
   changesSince(revision: number) {
     return this.tables.changesSince(revision);

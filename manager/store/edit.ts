@@ -1,7 +1,8 @@
 // One run of changes that can be taken back: what a transaction is while it is being made.
-import { type Refusal, refuse } from "../../common/fault.js";
+import { isRefusal, type Refusal, refuse } from "../../common/fault.js";
 import type { StoreAction } from "../../proto/gen/store.js";
 import type { Meta } from "../../proto/gen/types.js";
+import { fullItem } from "./brief-tasks.js";
 import {
   type Change,
   changeTo,
@@ -73,8 +74,9 @@ export class Edit {
     switch (action?.$case) {
       case "create":
       case "update": {
-        const item = action.value.object;
+        const item = action.value.object && fullItem(this.tables, action.value.object);
         if (item === undefined) break;
+        if (isRefusal(item)) return item;
         return action.$case === "create" ? this.create(item) : this.update(item);
       }
       case "remove":
@@ -90,7 +92,11 @@ export class Edit {
     }
   }
 
-  #replace(change: Change): Refusal | undefined {
+  #replace(changed: Change): Refusal | undefined {
+    const isTask = changed.kind === "task" && changed.after !== undefined;
+    const change = isTask
+      ? { ...changed, after: this.tables.withSharedSpec(changed.after) }
+      : changed;
     const violation = findViolation(this.tables, change);
     if (violation !== undefined) return violation;
     this.tables.replace(change);

@@ -12,7 +12,13 @@ import {
   sizeOf,
 } from "../../common/address.js";
 import { assert } from "../../common/fault.js";
-import type { Endpoint, Network, Quarantine } from "../../proto/gen/types.js";
+import {
+  type Endpoint,
+  EndpointKind,
+  type Network,
+  type Policy,
+  type Quarantine,
+} from "../../proto/gen/types.js";
 import { BITS_MAX, SparseBits } from "../ipam/sparse-bits.js";
 
 interface SubnetBits {
@@ -30,6 +36,8 @@ const SKIP_FIRST_OF_RANGE_MIN = 4n;
 
 export class NetworkIndex {
   readonly endpoints = new Map<string, Endpoint>();
+  readonly vips = new Map<string, Endpoint>();
+  readonly policies = new Map<string, Policy>();
   readonly resting = new Map<string, Quarantine>();
   /** Endpoints by node. */
   readonly nodes = new Map<string, number>();
@@ -68,7 +76,11 @@ export class NetworkIndex {
 
   addEndpoint(endpoint: Endpoint): void {
     this.endpoints.set(endpoint.id, endpoint);
-    this.nodes.set(endpoint.nodeId, (this.nodes.get(endpoint.nodeId) ?? 0) + 1);
+    if (endpoint.kind === EndpointKind.VIP) this.vips.set(endpoint.id, endpoint);
+    // A VIP is on no node of its own.
+    if (endpoint.nodeId !== "") {
+      this.nodes.set(endpoint.nodeId, (this.nodes.get(endpoint.nodeId) ?? 0) + 1);
+    }
     this.#macs.set(endpoint.mac, endpoint.id);
     for (const address of addressesOf(endpoint)) {
       this.#holders.set(address, endpoint.id);
@@ -78,6 +90,7 @@ export class NetworkIndex {
 
   removeEndpoint(endpoint: Endpoint): void {
     this.endpoints.delete(endpoint.id);
+    this.vips.delete(endpoint.id);
     const left = (this.nodes.get(endpoint.nodeId) ?? 0) - 1;
     if (left > 0) this.nodes.set(endpoint.nodeId, left);
     else this.nodes.delete(endpoint.nodeId);

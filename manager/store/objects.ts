@@ -1,6 +1,15 @@
 // The kinds of object that the store holds, as types; what each means is said in proto/types.proto.
+import type { Config, Secret, Service, Task } from "../../proto/gen/service.js";
 import type { StoreObject } from "../../proto/gen/store.js";
-import type { Cluster, Endpoint, Meta, Network, Node, Quarantine } from "../../proto/gen/types.js";
+import type {
+  Cluster,
+  Endpoint,
+  Meta,
+  Network,
+  Node,
+  Policy,
+  Quarantine,
+} from "../../proto/gen/types.js";
 
 export interface Objects {
   readonly cluster: Cluster;
@@ -8,11 +17,27 @@ export interface Objects {
   readonly network: Network;
   readonly endpoint: Endpoint;
   readonly quarantine: Quarantine;
+  readonly secret: Secret;
+  readonly config: Config;
+  readonly service: Service;
+  readonly task: Task;
+  readonly policy: Policy;
 }
 export type Kind = keyof Objects;
 
 /** Every kind once, in the order of a snapshot: what an object refers to comes before it. */
-export const KINDS = ["cluster", "node", "network", "endpoint", "quarantine"] as const;
+export const KINDS = [
+  "cluster",
+  "node",
+  "network",
+  "endpoint",
+  "quarantine",
+  "secret",
+  "config",
+  "service",
+  "task",
+  "policy",
+] as const;
 
 export function isKind(text: string): text is Kind {
   return (KINDS as readonly string[]).includes(text);

@@ -3,7 +3,15 @@
 import { contains, formatPrefix, networkOf, overlaps, parsePrefix } from "../../common/address.js";
 import { type Refusal, refuse, unreachable } from "../../common/fault.js";
 import { VNI_MAX } from "../../common/ids.js";
-import type { Endpoint, Network, Node, Quarantine } from "../../proto/gen/types.js";
+import { PublishMode, type Service, type Task } from "../../proto/gen/service.js";
+import {
+  type Endpoint,
+  EndpointKind,
+  type Network,
+  type Node,
+  type Policy,
+  type Quarantine,
+} from "../../proto/gen/types.js";
 import { addressesOf } from "./network-index.js";
 import type { Change } from "./objects.js";
 import type { Tables } from "./tables.js";
@@ -28,9 +36,41 @@ export function findViolation(tables: Tables, change: Change): Refusal | undefin
       return ofEndpointUpdate(change.before, change.after);
     case "quarantine":
       return change.after === undefined ? undefined : ofQuarantine(tables, change.after);
+    case "secret":
+      if (change.after === undefined) return ofReferredRemoval(tables, "secret", change.id);
+      return ofUniqueName(
+        "secret",
+        change.after,
+        tables.secretByName(change.after.spec?.name ?? ""),
+      );
+    case "config":
+      if (change.after === undefined) return ofReferredRemoval(tables, "config", change.id);
+      return ofUniqueName(
+        "config",
+        change.after,
+        tables.configByName(change.after.spec?.name ?? ""),
+      );
+    case "service":
+      return change.after === undefined ? undefined : ofService(tables, change.after);
+    case "task":
+      if (change.after === undefined) return undefined;
+      if (change.before === undefined) return ofTask(tables, change.after);
+      return ofTaskUpdate(change.before, change.after) ?? ofTask(tables, change.after);
+    case "policy":
+      return change.after === undefined ? undefined : ofPolicy(tables, change.after);
     default:
       return unreachable(change);
   }
+}
+
+function ofPolicy(tables: Tables, policy: Policy): Refusal | undefined {
+  for (const id of [policy.fromServiceId, policy.toServiceId]) {
+    if (id !== "" && tables.service(id) === undefined) {
+      return refuse("not-found", `service ${id} not found`);
+    }
+  }
+  if (tables.network(policy.networkId) !== undefined) return undefined;
+  return refuse("not-found", `network ${policy.networkId} not found`);
 }
 
 function ofNode(tables: Tables, node: Node): Refusal | undefined {
@@ -91,10 +131,14 @@ function ofNetworkUpdate(tables: Tables, before: Network, after: Network): Refus
   if (fixed(before) !== fixed(after)) {
     return refuse("invalid-argument", "VNI and subnets of a network cannot be changed");
   }
+  if (before.leaving && !after.leaving) {
+    return refuse("invalid-argument", "the removal of a network cannot be taken back");
+  }
   return ofName(tables, after);
 }
 
 function ofName(tables: Tables, network: Network): Refusal | undefined {
+  if (network.leaving) return undefined;
   const name = network.spec?.name ?? "";
   const same = tables.networkByName(name);
   if (same === undefined || same.id === network.id) return undefined;
@@ -102,8 +146,13 @@ function ofName(tables: Tables, network: Network): Refusal | undefined {
 }
 
 function ofNetworkRemoval(tables: Tables, id: string): Refusal | undefined {
-  for (const endpoint of tables.endpointsOn(id)) {
-    return refuse("failed-precondition", `network ${id} is in use by endpoint ${endpoint.id}`);
+  const [first] = [...tables.endpointsOn(id)].map((endpoint) => endpoint.id).sort();
+  // The same on every manager, also on one that started from a snapshot.
+  if (first !== undefined) {
+    return refuse("failed-precondition", `network ${id} is in use by endpoint ${first}`);
+  }
+  for (const _ of tables.policiesOn(id)) {
+    return refuse("failed-precondition", `network ${id} still has policies`);
   }
   if (tables.restingCount(id) === 0) return undefined;
   return refuse("failed-precondition", `network ${id} still has addresses that rest`);
@@ -111,8 +160,12 @@ function ofNetworkRemoval(tables: Tables, id: string): Refusal | undefined {
 
 function ofNewEndpoint(tables: Tables, endpoint: Endpoint): Refusal | undefined {
   const network = tables.network(endpoint.networkId);
-  if (network === undefined) return refuse("not-found", `network ${endpoint.networkId} not found`);
-  if (tables.node(endpoint.nodeId) === undefined) {
+  if (network === undefined || network.leaving) {
+    return refuse("not-found", `network ${endpoint.networkId} not found`);
+  }
+  // A VIP is on every node of the network.
+  const nowhere = endpoint.kind === EndpointKind.VIP && endpoint.nodeId === "";
+  if (!nowhere && tables.node(endpoint.nodeId) === undefined) {
     return refuse("not-found", `node ${endpoint.nodeId} not found`);
   }
   const sameMac = tables.macHolder(network.id, endpoint.mac);
@@ -148,6 +201,67 @@ function ofEndpointUpdate(before: Endpoint, after: Endpoint): Refusal | undefine
   const fixed = (e: Endpoint) => [e.networkId, e.nodeId, e.ipv4, e.ipv6, e.mac].join(" ");
   if (fixed(before) === fixed(after)) return undefined;
   return refuse("invalid-argument", "network, node and addresses of an endpoint cannot be changed");
+}
+
+function ofReferredRemoval(
+  tables: Tables,
+  kind: "secret" | "config",
+  id: string,
+): Refusal | undefined {
+  const names = [...tables.usersOf(kind, id)].map((service) => service.spec?.name ?? service.id);
+  if (names.length === 0) return undefined;
+  const name = tables.get(kind, id)?.spec?.name ?? id;
+  const services = names.length === 1 ? "service" : "services";
+  return refuse(
+    "invalid-argument",
+    `${kind} '${name}' is in use by the following ${services}: ${names.sort().join(", ")}`,
+  );
+}
+
+function ofUniqueName(
+  kind: string,
+  object: { readonly id: string; readonly spec: { readonly name: string } | undefined },
+  same: { readonly id: string } | undefined,
+): Refusal | undefined {
+  if (same === undefined || same.id === object.id) return undefined;
+  return refuse("already-exists", `${kind} ${object.spec?.name} already exists`);
+}
+
+function ofService(tables: Tables, service: Service): Refusal | undefined {
+  const name = service.spec?.name ?? "";
+  const same = tables.serviceByName(name);
+  if (same !== undefined && same.id !== service.id) {
+    return refuse(
+      "already-exists",
+      `name conflicts with an existing object: service ${name} already exists`,
+    );
+  }
+  for (const { protocol, publishedPort, publishMode } of service.ports) {
+    if (publishMode !== PublishMode.INGRESS) continue;
+    const holder = tables.portHolder(protocol, publishedPort);
+    if (holder === undefined || holder.id === service.id) continue;
+    return refuse(
+      "invalid-argument",
+      `port '${publishedPort}' is already in use by service '${holder.spec?.name}' (${holder.id}) as an ingress port`,
+    );
+  }
+  return undefined;
+}
+
+function ofTask(tables: Tables, task: Task): Refusal | undefined {
+  if (task.nodeId === "" || tables.node(task.nodeId) !== undefined) return undefined;
+  // A task's end is recorded after its node is gone, too.
+  if (tables.task(task.id)?.nodeId === task.nodeId) return undefined;
+  return refuse("not-found", `node ${task.nodeId} not found`);
+}
+
+function ofTaskUpdate(before: Task, after: Task): Refusal | undefined {
+  // A spec that says the same is the same object: shared-specs.ts.
+  if (before.serviceId !== after.serviceId || before.spec !== after.spec) {
+    return refuse("invalid-argument", "service and spec of a task cannot be changed");
+  }
+  if (before.nodeId === "" || before.nodeId === after.nodeId) return undefined;
+  return refuse("invalid-argument", "a task stays on the node that it was given to");
 }
 
 function ofQuarantine(tables: Tables, quarantine: Quarantine): Refusal | undefined {

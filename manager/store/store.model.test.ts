@@ -25,7 +25,8 @@ const object = fc
       const subnets = [{ cidr: `10.0.${value}.0/24`, gateway: `10.0.${value}.1` }];
       const spec = { name: `name${other}` };
       const vni = 4096 + value;
-      return objectOf("network", Network.fromPartial({ id: `w${id}`, meta, vni, spec, subnets }));
+      const network = { id: `w${id}`, meta, vni, spec, subnets, leaving: version === 8 };
+      return objectOf("network", Network.fromPartial(network));
     }
     const networkId = `w${other}`;
     const address = `10.0.${other}.${2 + value}`;

@@ -253,6 +253,23 @@ describe("a draft", () => {
   });
 });
 
+test("nodes are found by their WireGuard key, until they have another or are gone", () => {
+  const store = new Store();
+  const key = Buffer.alloc(32, 7);
+  const wireguard = { publicKey: key, port: 4788, kind: "kernel" };
+  const withKey = (id: string) => Node.fromPartial({ ...node(id), description: { wireguard } });
+  const holders = () => [...store.view.nodesByWireguardKey(key)].map(({ id }) => id).sort();
+  for (const id of ["n1", "n2"]) apply(store, [create("node", withKey(id))]);
+  apply(store, [create("node", node("n3"))]);
+  expect([holders(), store.view.nodeCount]).toEqual([["n1", "n2"], 3]);
+  const { meta } = store.view.node("n1") ?? node("n1");
+  apply(store, [update("node", { ...node("n1"), meta })]);
+  expect(holders()).toEqual(["n2"]);
+  apply(store, [remove("node", "n2")]);
+  expect([holders(), store.view.nodeCount]).toEqual([[], 2]);
+  expect([...store.view.nodesByWireguardKey(Buffer.alloc(0))]).toEqual([]);
+});
+
 test("a snapshot of another format is not read", () => {
   const store = new Store();
   const bytes = Buffer.from([8, 99]);

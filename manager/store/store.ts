@@ -6,13 +6,13 @@ import { Batch, StoreSnapshot, type Transaction } from "../../proto/gen/store.js
 import type { StateMachine } from "../seams.js";
 import { TablesDraft } from "./draft.js";
 import { Edit } from "./edit.js";
-import { type Change, changeTo, itemOf, KINDS } from "./objects.js";
+import { type Change, changeTo, type Item, itemOf, KINDS } from "./objects.js";
 import { RecentChanges } from "./recent.js";
 import { Tables } from "./tables.js";
 import type { Draft, StoreChange, StoreView } from "./view.js";
 
 /** Of StoreSnapshot; a snapshot of another format is not read. */
-export const SNAPSHOT_FORMAT = 1;
+const SNAPSHOT_FORMAT = 1;
 
 /** For each transaction of an entry: why it was not done, or `undefined` if it was. */
 export type Outcomes = readonly (Refusal | undefined)[];
@@ -89,13 +89,18 @@ export class Store implements StateMachine<Outcomes> {
     const tables = new Tables();
     for (const { object } of snapshot.objects) {
       assert(object !== undefined, "a snapshot has no empty object");
-      tables.replace(changeTo(object, undefined));
+      tables.replace(changeTo(shared(tables, object), undefined));
     }
     tables.revision = snapshot.version;
     tables.recent = new RecentChanges(snapshot.version);
     this.#tables = tables;
     this.changes.publish({ revision: this.revision, restored: true, changed: [] });
   }
+}
+
+function shared(tables: Tables, item: Item): Item {
+  if (item.$case !== "task") return item;
+  return { $case: "task", value: tables.withSharedSpec(item.value) };
 }
 
 function performAll(edit: Edit, transaction: Transaction): Refusal | undefined {
