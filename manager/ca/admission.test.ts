@@ -4,9 +4,10 @@ import { Cluster, Node, Role } from "../../proto/gen/types.js";
 import { Store } from "../store/store.js";
 import { admit, admitStep } from "./admission.js";
 
+const NOW_MS = 1_000_000;
 const store = new Store();
 const made = store.draft((draft) => {
-  draft.attempt(0, (inner) => {
+  draft.attempt(NOW_MS, (inner) => {
     const { WORKER, MANAGER } = Role;
     inner.create("cluster", Cluster.fromPartial({ id: "c", removedNodes: ["gone"] }));
     const nodes = [
@@ -23,7 +24,13 @@ const made = store.draft((draft) => {
 });
 store.apply(1, Batch.encode({ transactions: made }).finish());
 
-const peer = (nodeId: string, role: Role, clusterId = "c") => ({ nodeId, role, clusterId });
+/** With a certificate from before the nodes were as they are in the store. */
+const peer = (nodeId: string, role: Role, clusterId = "c") => ({
+  nodeId,
+  role,
+  clusterId,
+  issuedMs: NOW_MS - 5_000,
+});
 const ISSUE = "/skein.v1.CertificateAuthority/IssueCertificate";
 const LIST = "/skein.v1.Control/ListNodes";
 const SESSION = "/skein.v1.Dispatcher/Session";
@@ -79,4 +86,17 @@ test("raft messages come from the node that holds the raft id, or from one not k
   // Removed while it was away, and wanted again: only who leads can be sure, and must say so.
   expect(admitStep(peer("m", MANAGER), undefined, store.view, true)).toMatch(/no seat/);
   expect(admitStep(peer("m", MANAGER), "m", store.view, true)).toBe(true);
+});
+
+test("raft messages of a worker whose certificate is newer than what is known of it are a manager's", () => {
+  const promoted = { ...peer("ex", Role.MANAGER), issuedMs: NOW_MS + 2_000 };
+  expect(admit(STEP, promoted, "c", store.view)).toBeUndefined();
+  expect(admit(LIST, promoted, "c", store.view)?.code).toBe("permission-denied");
+  expect(admitStep(promoted, undefined, store.view, false)).toBe(true);
+  expect(admitStep(promoted, undefined, store.view, true)).toMatch(/no seat/);
+  const out = { ...promoted, nodeId: "gone" };
+  for (const leads of [false, true]) {
+    expect(admitStep(out, undefined, store.view, leads)).toMatch(/was removed from the swarm/);
+  }
+  expect(admit(STEP, out, "c", store.view)?.code).toBe("permission-denied");
 });

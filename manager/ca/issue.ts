@@ -3,11 +3,9 @@
 import { isRefusal, type Refusal, refuse } from "../../common/fault.js";
 import { parseJoinToken, sameSecret } from "../../common/join-token.js";
 import { type Cluster, type Node, Role } from "../../proto/gen/types.js";
+import { isBarred, removedWords } from "./barred.js";
 
-/** Docker's default: 90 days. Used when `ClusterSpec.cert_expiry_ms` is 0. */
-export const CERT_LIFE_MS = 90 * 86_400_000;
-/** Docker refuses shorter lives: renewal needs room. */
-export const CERT_LIFE_MIN_MS = 3_600_000;
+export { CERT_LIFE_MIN_MS, CERT_LIFE_MS, certLifeMs } from "./cert-life.js";
 
 export type IssueDecision =
   | { readonly kind: "join"; readonly role: Role }
@@ -31,11 +29,8 @@ export function decideIssue(
   const { callerNodeId } = question;
   if (callerNodeId === undefined) return WRONG_TOKEN;
   const node = findNode(callerNodeId);
-  if (cluster.removedNodes.includes(callerNodeId) || !node) {
-    return refuse(
-      "permission-denied",
-      `node ${callerNodeId} was removed from the swarm; leave the swarm there, then join again`,
-    );
+  if (isBarred(cluster, callerNodeId) || !node) {
+    return refuse("permission-denied", removedWords(callerNodeId));
   }
   // A promoted node needs the new role in its certificate before it can be a manager; a demoted one
   // keeps the manager's for as long as it has a seat in the Raft group.
@@ -60,8 +55,3 @@ const WRONG_TOKEN = refuse(
   "invalid-argument",
   "A valid join token is necessary to join this cluster",
 );
-
-export function certLifeMs(cluster: Cluster): number {
-  const wanted = cluster.spec?.certExpiryMs ?? 0;
-  return wanted === 0 ? CERT_LIFE_MS : Math.max(wanted, CERT_LIFE_MIN_MS);
-}

@@ -11,7 +11,9 @@ import { createCsr } from "../../common/csr.js";
 import { isRefusal } from "../../common/fault.js";
 import { seededRandom } from "../../common/random.js";
 import { Role } from "../../proto/gen/types.js";
-import { checkCsr, createRoot, issueLeaf, issuerInfo, type RootCa } from "./authority.js";
+import type { RootCa } from "../seams.js";
+import { checkCsr, issueLeaf } from "./authority.js";
+import { createRoot, issuerInfo } from "./roots.js";
 
 const NOW_MS = Date.UTC(2026, 0, 1);
 const DAY_MS = 86_400_000;
@@ -50,6 +52,21 @@ describe("the certificate authority", () => {
   test("another root did not issue it", async () => {
     const other = await createRoot(newNodeKey(), NOW_MS, random);
     expect(isIssuedBy(await leaf(Role.WORKER), other.certificate, NOW_MS)).toBe(false);
+  });
+
+  test("a root that took another's place signs from then on, also with the same key", async () => {
+    await leaf(Role.WORKER);
+    const before = root;
+    try {
+      root = await createRoot(newNodeKey(), NOW_MS, random);
+      expect(isIssuedBy(await leaf(Role.WORKER), root.certificate, NOW_MS)).toBe(true);
+      const later = NOW_MS + 10 * DAY_MS;
+      const anew = await createRoot(root.privateKey, later - 20 * 365 * DAY_MS, random);
+      root = { certificate: anew.certificate, privateKey: root.privateKey };
+      expect(readCertificate(await leaf(Role.WORKER))?.notAfterMs).toBe(later);
+    } finally {
+      root = before;
+    }
   });
 
   test("names only managers skein-manager, and lets only them serve", async () => {
