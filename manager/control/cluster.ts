@@ -4,23 +4,24 @@ import type { UpdateClusterRequest } from "../../proto/gen/control.js";
 import {
   type Availability,
   type Cluster,
+  type ClusterSpec,
   type JoinSecrets,
   type Network,
   type Node,
+  NodeDescription,
   NodeState,
   Role,
 } from "../../proto/gen/types.js";
+import { longestCertLifeMs } from "../ca/barred.js";
+import { changedRoot, type RootChange } from "../ca/root-rotation.js";
 import { checkPools } from "../ipam/pools.js";
 import { versionOf } from "../store/objects.js";
 import type { Draft } from "../store/view.js";
 import { completedClusterSpec } from "./cluster-spec.js";
 import type { Context } from "./context.js";
+import { checkDataPathPort, DATA_PATH_PORT_DEFAULT, startedMove } from "./data-path-port.js";
 import { createNetwork } from "./network.js";
 
-// Docker's own (docs: `docker swarm init --data-path-port`).
-const DATA_PATH_PORT_DEFAULT = 4789;
-const DATA_PATH_PORT_MIN = 1024;
-const DATA_PATH_PORT_MAX = 49151;
 const SUBNET_SIZE_DEFAULT = 24;
 
 /** Ids and keys are made before there is a store: the first certificate names both. */
@@ -32,6 +33,8 @@ export interface InitCluster {
   readonly issuerSubject: Buffer;
   readonly issuerPublicKey: Buffer;
   readonly joinSecrets: JoinSecrets;
+  /** Empty: the swarm is not autolocked. */
+  readonly unlockKey: Buffer;
   /** Empty: 10.0.0.0/8. */
   readonly defaultAddrPools: readonly string[];
   /** 0: 24. */
@@ -71,13 +74,8 @@ export function initCluster(draft: Draft, request: InitCluster, ctx: Context): N
   const pools = checkPools(request.defaultAddrPools, subnetSize);
   if (isRefusal(pools)) return pools;
   const dataPathPort = request.dataPathPort === 0 ? DATA_PATH_PORT_DEFAULT : request.dataPathPort;
-  if (dataPathPort < DATA_PATH_PORT_MIN || dataPathPort > DATA_PATH_PORT_MAX) {
-    const range = `${DATA_PATH_PORT_MIN}-${DATA_PATH_PORT_MAX}`;
-    return refuse(
-      "invalid-argument",
-      `invalid data path port ${dataPathPort}: it must be ${range}`,
-    );
-  }
+  const wrongPort = checkDataPathPort(dataPathPort);
+  if (wrongPort !== undefined) return wrongPort;
   const cluster: Cluster = {
     id: request.clusterId,
     meta: undefined,
@@ -85,10 +83,16 @@ export function initCluster(draft: Draft, request: InitCluster, ctx: Context): N
     rootCaCert: request.rootCaCert,
     rootCaKey: request.rootCaKey,
     joinSecrets: request.joinSecrets,
+    unlockKey: request.unlockKey,
     defaultAddrPools: request.defaultAddrPools,
     subnetSize,
     dataPathPort,
+    dataPathMove: undefined,
+    dataPathProblem: "",
     removedNodes: [],
+    removed: [],
+    longestCertLifeMs: 0,
+    generation: 0,
     issuerSubject: request.issuerSubject,
     issuerPublicKey: request.issuerPublicKey,
   };
@@ -105,16 +109,7 @@ function firstNode(request: InitCluster): Node {
     id,
     meta: undefined,
     spec: { name: "", labels: {}, role: Role.MANAGER, availability: request.node.availability },
-    description: {
-      hostname,
-      platform: undefined,
-      nanoCpus: 0,
-      memoryBytes: 0,
-      engineVersion: "",
-      engineLabels: {},
-      plugins: [],
-      kernelVersion: "",
-    },
+    description: NodeDescription.create({ hostname }),
     role: Role.MANAGER,
     // Its own agent asks for the swarm, so it is there.
     state: NodeState.READY,
@@ -125,6 +120,7 @@ function firstNode(request: InitCluster): Node {
     publicKeyDigest: request.node.publicKeyDigest,
     certIssuerSubject: request.issuerSubject,
     certIssuerPublicKey: request.issuerPublicKey,
+    silent: false,
   };
 }
 
@@ -142,18 +138,27 @@ const INGRESS_SPEC: Network["spec"] = {
   ipamOptions: {},
 };
 
-/** `secrets` are fresh ones, used where the request asks to rotate. Without a spec it only rotates. */
+/** Fresh ones, used where a request asks to rotate. */
+export interface FreshSecrets extends JoinSecrets {
+  readonly unlockKey: Buffer;
+}
+
+/**
+ * `secrets` are fresh ones, used where the request asks to rotate. `root` was made from the cluster of the version that
+ * the request names. Without a spec it only rotates.
+ */
 export function updateCluster(
   draft: Draft,
   request: UpdateClusterRequest,
-  secrets: JoinSecrets,
+  secrets: FreshSecrets,
+  root: RootChange = { kind: "none" },
 ): Cluster | Refusal {
   const before = draft.cluster();
   if (before === undefined) return refuse("not-found", "there is no swarm yet");
   if (request.version !== versionOf(before)) {
     return refuse("failed-precondition", "update out of sequence");
   }
-  const spec = completedClusterSpec(request.spec ?? before.spec);
+  const spec = completedClusterSpec(withUnsaid(request.spec, before.spec));
   if (isRefusal(spec)) return spec;
   if (spec.name !== before.spec?.name) {
     return refuse("invalid-argument", "modification of cluster name is not allowed");
@@ -162,7 +167,41 @@ export function updateCluster(
     worker: request.rotateWorkerToken ? secrets.worker : (before.joinSecrets?.worker ?? ""),
     manager: request.rotateManagerToken ? secrets.manager : (before.joinSecrets?.manager ?? ""),
   };
-  const cluster: Cluster = { ...before, spec, joinSecrets };
+  const moved = startedMove(before, request.dataPathPort);
+  if (isRefusal(moved)) return moved;
+  const unlockKey = unlockKeyAfter(before, { spec, request, fresh: secrets.unlockKey });
+  const cluster: Cluster = {
+    ...before,
+    ...moved,
+    ...changedRoot(before, root),
+    spec,
+    joinSecrets,
+    unlockKey,
+    longestCertLifeMs: longestCertLifeMs(before),
+  };
   draft.update("cluster", cluster);
   return draft.cluster() ?? cluster;
+}
+
+/** As SwarmKit: autolock makes a key, and its end forgets it; without autolock there is nothing to rotate. */
+function unlockKeyAfter(before: Cluster, { spec, request, fresh }: UnlockKeyChange): Buffer {
+  if (!spec.autolockManagers) return Buffer.alloc(0);
+  return request.rotateUnlockKey || before.unlockKey.length === 0 ? fresh : before.unlockKey;
+}
+
+interface UnlockKeyChange {
+  readonly spec: ClusterSpec;
+  readonly request: UpdateClusterRequest;
+  readonly fresh: Buffer;
+}
+
+/** Docker's clients know nothing of some settings, and others leave a number out that is not theirs to change. */
+function withUnsaid(asked: ClusterSpec | undefined, before: ClusterSpec | undefined) {
+  if (asked === undefined || before === undefined) return asked ?? before;
+  const { forceRotate, expiredRenewalMs } = before;
+  return {
+    ...asked,
+    forceRotate: asked.forceRotate || forceRotate,
+    expiredRenewalMs: asked.expiredRenewalMs ?? expiredRenewalMs,
+  };
 }

@@ -16,12 +16,18 @@ import { findNetwork } from "./network-lookup.js";
 import { removeNode, updateNode } from "./node.js";
 import { markNodeDown, recordNodeSession } from "./session.js";
 
-const SECRETS = { worker: "new-w", manager: "new-m" };
+const SECRETS = { worker: "new-w", manager: "new-m", unlockKey: Buffer.alloc(32, 7) };
 
 describe("the cluster", () => {
   const change = (swarm: SwarmState, spec: object, more: object = {}) => {
     const version = swarm.view.cluster()?.meta?.version ?? 0;
-    const base = { version, rotateWorkerToken: false, rotateManagerToken: false };
+    const base = {
+      version,
+      rotateWorkerToken: false,
+      rotateManagerToken: false,
+      rotateUnlockKey: false,
+      dataPathPort: 0,
+    };
     const request = { ...base, spec: { ...DEFAULT_CLUSTER_SPEC, ...spec }, ...more };
     return swarm.write((draft) => updateCluster(draft, request, SECRETS));
   };
@@ -43,9 +49,8 @@ describe("the cluster", () => {
     [{ name: "mine" }, "invalid-argument: modification of cluster name is not allowed"],
     [
       { heartbeatPeriodMs: 99 },
-      "invalid-argument: heartbeat period 99 is not between 100 and 3600000 ms",
+      "invalid-argument: heartbeat period 99ms is not between 100ms and 1h",
     ],
-    [{ autolockManagers: true }, "unimplemented: autolock is not part of this release of Skein"],
   ] as const;
   for (const [spec, want] of bad) {
     test(`refuses: ${want}`, () => expect(sentenceOf(change(new SwarmState(), spec))).toBe(want));
@@ -61,6 +66,31 @@ describe("the cluster", () => {
     expect(swarm.view.cluster()?.spec?.taskHistoryLimit).toBe(7);
   });
 
+  test("has an unlock key exactly while it is autolocked, and a new one when asked", () => {
+    const swarm = new SwarmState();
+    const key = () => swarm.view.cluster()?.unlockKey;
+    const older = Buffer.alloc(32, 1);
+    const isFresh = (more: object, spec: object) => {
+      swarm.must((draft) => {
+        const cluster = draft.cluster();
+        if (cluster && cluster.unlockKey.length > 0) {
+          draft.update("cluster", { ...cluster, unlockKey: older });
+        }
+      });
+      expect(isRefusal(change(swarm, spec, more))).toBe(false);
+      return key()?.equals(SECRETS.unlockKey);
+    };
+    const locked = { autolockManagers: true };
+    expect(isFresh({ rotateUnlockKey: true }, {})).toBe(false);
+    expect(key()).toHaveLength(0);
+    expect(isFresh({}, locked)).toBe(true);
+    expect(isFresh({}, { ...locked, taskHistoryLimit: 7 })).toBe(false);
+    expect(key()).toEqual(older);
+    expect(isFresh({ rotateUnlockKey: true }, locked)).toBe(true);
+    expect(isFresh({}, {})).toBe(false);
+    expect(key()).toHaveLength(0);
+  });
+
   test("rotates the one token that was named, and leaves the settings", () => {
     const swarm = new SwarmState();
     change(swarm, {}, { spec: undefined, rotateWorkerToken: true });
@@ -70,12 +100,12 @@ describe("the cluster", () => {
 });
 
 describe("a node", () => {
-  const wish = (swarm: SwarmState, id: string, spec: object, keepsQuorum = true) => {
+  const wish = (swarm: SwarmState, id: string, spec: object, loss?: string, force = false) => {
     const node = swarm.view.node(id);
     const version = node?.meta?.version ?? 0;
     const base = { name: "", labels: {}, role: Role.WORKER, availability: Availability.ACTIVE };
     const request = { id, version, spec: { ...base, ...node?.spec, ...spec } };
-    return swarm.write((draft) => updateNode(draft, request, () => keepsQuorum));
+    return swarm.write((draft) => updateNode(draft, { ...request, force }, () => loss));
   };
   const drop = (swarm: SwarmState, id: string, force = false) =>
     swarm.write((draft) => removeNode(draft, { id, force }, swarm.context));
@@ -105,10 +135,18 @@ describe("a node", () => {
       "failed-precondition: attempting to demote the last manager of the swarm",
     );
     swarm.must((draft) => setManagerMember(draft, { nodeId: "n1", raftId: 2, addr: "h:2377" }));
-    expect(sentenceOf(wish(swarm, "node0", { role: Role.WORKER }, false))).toBe(
-      "failed-precondition: can't remove member from the raft: this would result in a loss of quorum",
+    expect(sentenceOf(wish(swarm, "node0", { role: Role.WORKER }, "too few"))).toBe(
+      "failed-precondition: too few",
     );
     expect(isRefusal(wish(swarm, "node0", { role: Role.WORKER }))).toBe(false);
+    expect(swarm.view.node("node0")?.seatForced).toBeUndefined();
+    expect(isRefusal(wish(swarm, "n1", { role: Role.WORKER }, "too few", true))).toBe(true);
+    wish(swarm, "node0", { role: Role.MANAGER });
+    expect(isRefusal(wish(swarm, "n1", { role: Role.WORKER }, "too few", true))).toBe(false);
+    expect(swarm.view.node("n1")?.seatForced).toBe(true);
+    // Whoever is wanted again was not insisted on.
+    wish(swarm, "n1", { role: Role.MANAGER });
+    expect(swarm.view.node("n1")?.seatForced).toBeUndefined();
   });
 
   test("of another version, of a wrong name or not there is refused", () => {
@@ -116,7 +154,7 @@ describe("a node", () => {
     const update = (id: string, version: number, name: string) =>
       swarm.write((draft) => {
         const spec = { name, labels: {}, role: Role.MANAGER, availability: Availability.ACTIVE };
-        return updateNode(draft, { id, version, spec }, () => true);
+        return updateNode(draft, { id, version, spec }, () => undefined);
       });
     const version = swarm.view.node("node0")?.meta?.version ?? 0;
     expect(sentenceOf(update("node0", version - 1, ""))).toBe(
@@ -140,7 +178,7 @@ describe("a node", () => {
     expect(drop(swarm, "n1")).toBeUndefined();
     expect([...swarm.view.endpointsOn(id)]).toEqual([]);
     expect([...swarm.view.resting(id)].map(({ address }) => address)).toEqual(["10.0.1.2"]);
-    expect(swarm.view.cluster()?.removedNodes).toEqual(["n1"]);
+    expect(swarm.view.cluster()?.removed.map(({ nodeId }) => nodeId)).toEqual(["n1"]);
     expect(sentenceOf(drop(swarm, "n1"))).toBe("not-found: node n1 not found");
     swarm.node("n2");
     expect(drop(swarm, "n2", true)).toBeUndefined();
@@ -196,6 +234,28 @@ describe("a node", () => {
     expect(swarm.view.node("n1")).toMatchObject({ state: NodeState.READY, message: "" });
   });
 
+  test("keeps a WireGuard key of its own: of two with one key, the later has none", () => {
+    const swarm = new SwarmState();
+    const hear = (nodeId: string, fill: number) => {
+      const wireguard = { publicKey: Buffer.alloc(32, fill), port: 4788, kind: "kernel" };
+      const description = NodeDescription.fromPartial({ hostname: nodeId, wireguard });
+      const session = { nodeId, description, addr: "", dataPathAddr: "" };
+      const { description: kept } = swarm.must((draft) => recordNodeSession(draft, session));
+      return [kept?.wireguard?.publicKey.length, kept?.wireguard?.problem];
+    };
+    for (const name of ["n1", "n2"]) swarm.node(name);
+    expect(hear("n1", 1)).toEqual([32, ""]);
+    const problem =
+      "node n1 has the same WireGuard key; remove this node's identity/wireguard.key and restart its agent";
+    expect(hear("n2", 1)).toEqual([0, problem]);
+    expect(hear("n1", 1)).toEqual([32, ""]);
+    expect(hear("n2", 2)).toEqual([32, ""]);
+    // The first one's key is free when it has another.
+    expect(hear("n1", 3)).toEqual([32, ""]);
+    expect(hear("n2", 1)).toEqual([32, ""]);
+    expect(hear("n1", 1)).toEqual([0, problem.replace("node n1", "node n2")]);
+  });
+
   test("gets and gives back its seat and its role", () => {
     const swarm = new SwarmState();
     swarm.node("n1");
@@ -248,11 +308,6 @@ describe("a network is refused", () => {
       name: "as an attachable ingress",
       spec: { ingress: true },
       want: "invalid-argument: ingress network cannot be attachable",
-    },
-    {
-      name: "encrypted, which this release cannot do",
-      spec: { driverOpts: { encrypted: "" } },
-      want: "unimplemented: encrypted networks are not part of this release of Skein; it would not encrypt",
     },
   ];
   for (const { name, spec, want } of cases) {
@@ -318,6 +373,26 @@ describe("an endpoint", () => {
     expect(sentenceOf(swarm.write((draft) => attach(draft, request(), "n1")))).toBe(want);
     expect(sentenceOf(swarm.write((draft) => detach(draft, "e1", "n1", 1)))).toBe(want);
     expect(swarm.write((draft) => detach(draft, "nobody", "n1", 1))).toBeUndefined();
+  });
+
+  test("on an encrypted network is refused to a node that cannot encrypt, which says why", () => {
+    const swarm = new SwarmState();
+    const network = swarm.network({ name: "web" });
+    const spec = network.spec && { ...network.spec, driverOpts: { encrypted: "" } };
+    swarm.must((draft) => draft.update("network", { ...network, spec }) ?? true);
+    const ask = () => swarm.write((draft) => attach(draft, request(), "n1"));
+    const hear = (wireguard: object) => {
+      const description = NodeDescription.fromPartial({ hostname: "host1", wireguard });
+      const session = { nodeId: "n1", description, addr: "", dataPathAddr: "" };
+      swarm.must((draft) => recordNodeSession(draft, session));
+    };
+    swarm.node("n1");
+    const refusal = "failed-precondition: network web is encrypted, and node n1 cannot encrypt: ";
+    expect(sentenceOf(ask())).toBe(`${refusal}it has not said that it can`);
+    hear({ problem: "there is no wireguard-go" });
+    expect(sentenceOf(ask())).toBe(`${refusal.replace("n1", "host1")}there is no wireguard-go`);
+    hear({ publicKey: Buffer.alloc(32, 1) });
+    expect(isRefusal(ask())).toBe(false);
   });
 
   const bad = [

@@ -1,4 +1,5 @@
-// The options of `--opt` that mean something here. What is unknown is kept and does nothing, as Docker does.
+// The options of `--opt` that mean something here. What is unknown is kept and does nothing, as Docker does;
+// but not in our own name, where a misspelled word would leave open what was meant to be closed.
 import { type Refusal, refuse } from "../../common/fault.js";
 import { VNI_MAX } from "../../common/ids.js";
 
@@ -10,6 +11,18 @@ const MTU_MIN_BYTES = 576;
 const MTU_MIN_IPV6_BYTES = 1280;
 // RFC 7348 section 5 over IPv4: 50 bytes come on top, and RFC 791 ends a packet at 65535.
 const MTU_MAX_BYTES = 65535 - 50;
+
+/** "deny": nothing reaches a task but what a policy allows. "allow" is the same as none. */
+export const POLICY_OPTION = "skein.policy";
+const POLICIES = ["allow", "deny"];
+/** "mac": endpoints may send with others' addresses, as what routes for others does. "own" is the same as none. */
+const SOURCES_OPTION = "skein.sources";
+const SOURCES = ["own", "mac"];
+const OWN_OPTIONS: Readonly<Record<string, readonly string[]>> = {
+  [POLICY_OPTION]: POLICIES,
+  [SOURCES_OPTION]: SOURCES,
+};
+const OWN_PREFIX = "skein.";
 
 export interface DriverOptions {
   /** 0: derived on each node. */
@@ -23,12 +36,8 @@ export function parseDriverOptions(
   subnetCount: number,
   hasIpv6: boolean,
 ): DriverOptions | Refusal {
-  const encrypted = options["encrypted"];
-  if (encrypted !== undefined && encrypted !== "false") {
-    const sentence =
-      "encrypted networks are not part of this release of Skein; it would not encrypt";
-    return refuse("unimplemented", sentence);
-  }
+  const own = ownProblem(options);
+  if (own !== undefined) return refuse("invalid-argument", own);
   let mtuBytes = 0;
   const mtu = options[MTU_OPTION];
   if (mtu !== undefined) {
@@ -41,6 +50,18 @@ export function parseDriverOptions(
   }
   const vnis = parseVnis(options[VNI_OPTION], subnetCount);
   return "kind" in vnis ? vnis : { mtuBytes, vnis };
+}
+
+function ownProblem(options: Readonly<Record<string, string>>): string | undefined {
+  const all = Object.entries(OWN_OPTIONS).map(([key, values]) => `${key}=${values.join("|")}`);
+  const known = `Skein's own options are ${all.join(" and ")}`;
+  for (const [key, value] of Object.entries(options)) {
+    if (!key.toLowerCase().startsWith(OWN_PREFIX)) continue;
+    const values = OWN_OPTIONS[key];
+    if (values === undefined) return `unknown driver option "${key}": ${known}`;
+    if (!values.includes(value)) return `invalid ${key} "${value}": ${known}`;
+  }
+  return undefined;
 }
 
 // Docker wants one VNI for each subnet. Here a network has one, whatever its subnets: the first counts,

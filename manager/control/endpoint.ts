@@ -1,4 +1,5 @@
 // Endpoints: an address on a network for something on a node, and its return.
+import { canEncrypt, isEncrypted, whyNotEncrypt } from "../../common/encrypted.js";
 import { isRefusal, type Refusal, refuse } from "../../common/fault.js";
 import type { AttachRequest, AttachResponse } from "../../proto/gen/dispatcher.js";
 import { type Endpoint, EndpointKind } from "../../proto/gen/types.js";
@@ -7,6 +8,7 @@ import { restAddress } from "../ipam/quarantine.js";
 import { addressesOf } from "../store/network-index.js";
 import type { Draft, StoreView } from "../store/view.js";
 import { checkAliases, checkName } from "./names.js";
+import { endIfLeft } from "./network-end.js";
 import { findNetwork } from "./network-lookup.js";
 
 // Local ids are 64 hexadecimal digits; this leaves room for whoever makes other ones.
@@ -18,7 +20,8 @@ export function attach(
   request: AttachRequest,
   nodeId: string,
 ): AttachResponse | Refusal {
-  if (draft.node(nodeId) === undefined) return refuse("not-found", `node ${nodeId} not found`);
+  const node = draft.node(nodeId);
+  if (node === undefined) return refuse("not-found", `node ${nodeId} not found`);
   const known = draft.endpoint(request.endpointId);
   if (known !== undefined) return answerAgain(draft, known, nodeId);
   if (!ENDPOINT_ID.test(request.endpointId)) {
@@ -28,6 +31,11 @@ export function attach(
   if (isRefusal(network)) return network;
   if (network.spec?.attachable !== true) {
     const sentence = `network ${network.spec?.name} not manually attachable`;
+    return refuse("failed-precondition", sentence);
+  }
+  if (isEncrypted(network) && !canEncrypt(node.description)) {
+    const host = node.description?.hostname || nodeId;
+    const sentence = `network ${network.spec?.name} is encrypted, and node ${host} cannot encrypt: ${whyNotEncrypt(node.description)}`;
     return refuse("failed-precondition", sentence);
   }
   const refusal =
@@ -47,6 +55,8 @@ export function attach(
     aliases: request.aliases,
     ownerId: request.ownerId || request.endpointId,
     hostname: request.hostname,
+    serviceId: "",
+    serving: false,
     ...given,
   };
   draft.create("endpoint", endpoint);
@@ -77,9 +87,10 @@ export function detach(
   return undefined;
 }
 
-/** The endpoint goes, its addresses rest. */
+/** The endpoint goes, its addresses rest; or the network goes with it, if it only waited for this. */
 export function removeEndpoint(draft: Draft, endpoint: Endpoint, nowMs: number): void {
   draft.remove("endpoint", endpoint.id);
+  if (endIfLeft(draft, endpoint.networkId, nowMs)) return;
   for (const address of addressesOf(endpoint)) {
     restAddress(draft, endpoint.networkId, address, nowMs);
   }
@@ -89,7 +100,11 @@ export function removeEndpoint(draft: Draft, endpoint: Endpoint, nowMs: number):
 export function describeEndpoint(view: StoreView, endpoint: Endpoint): string {
   const node = view.node(endpoint.nodeId);
   const host = node?.description?.hostname || node?.spec?.name || endpoint.nodeId;
-  const kind = endpoint.kind === EndpointKind.TASK ? "task" : "endpoint";
+  if (endpoint.kind !== EndpointKind.ATTACHMENT) {
+    // Docker's words: of what a service has, its id.
+    const owner = endpoint.kind === EndpointKind.TASK ? "task" : "service";
+    return `${owner} ${endpoint.ownerId}`;
+  }
   const name = endpoint.name === "" ? "" : ` ${endpoint.name}`;
-  return `${kind}${name} (${addressesOf(endpoint).join(", ")} on node ${host})`;
+  return `endpoint${name} (${addressesOf(endpoint).join(", ")} on node ${host})`;
 }

@@ -4,7 +4,9 @@ import { type Refusal, refuse } from "../../common/fault.js";
 import {
   type Availability,
   type Cluster,
+  type ExpiredRenewal,
   type Node,
+  NodeDescription,
   NodeState,
   type Role,
 } from "../../proto/gen/types.js";
@@ -38,16 +40,7 @@ function newNode(request: AdmitNode, cluster: Cluster, id: string): Node {
     id,
     meta: undefined,
     spec: { name: "", labels: {}, role, availability },
-    description: {
-      hostname,
-      platform: undefined,
-      nanoCpus: 0,
-      memoryBytes: 0,
-      engineVersion: "",
-      engineLabels: {},
-      plugins: [],
-      kernelVersion: "",
-    },
+    description: NodeDescription.create({ hostname }),
     role,
     state: NodeState.UNKNOWN,
     message: "has joined and not been heard yet",
@@ -57,6 +50,7 @@ function newNode(request: AdmitNode, cluster: Cluster, id: string): Node {
     publicKeyDigest,
     certIssuerSubject: cluster.issuerSubject,
     certIssuerPublicKey: cluster.issuerPublicKey,
+    silent: false,
   };
 }
 
@@ -65,26 +59,26 @@ export interface IssuedCertificate {
   /** The role that the certificate says. */
   readonly role: Role;
   readonly publicKeyDigest: Buffer;
+  /** The end of the one before had passed. */
+  readonly expiredRenewal?: ExpiredRenewal;
 }
 
-/** The node has a certificate of this role from now on. */
+/** The node has a certificate of this role from now on; whose issuer it uses it says itself, when it does. */
 export function recordCertificate(draft: Draft, issued: IssuedCertificate): Node | Refusal {
   const node = draft.node(issued.nodeId);
-  const cluster = draft.cluster();
-  if (node === undefined || cluster === undefined) {
+  if (node === undefined) {
     return refuse("not-found", `node ${issued.nodeId} not found`);
   }
   const same =
     node.role === issued.role &&
     Buffer.compare(node.publicKeyDigest, issued.publicKeyDigest) === 0 &&
-    Buffer.compare(node.certIssuerPublicKey, cluster.issuerPublicKey) === 0;
+    issued.expiredRenewal === undefined;
   if (same) return node;
   draft.update("node", {
     ...node,
     role: issued.role,
     publicKeyDigest: issued.publicKeyDigest,
-    certIssuerSubject: cluster.issuerSubject,
-    certIssuerPublicKey: cluster.issuerPublicKey,
+    ...(issued.expiredRenewal && { expiredRenewal: issued.expiredRenewal }),
   });
   return draft.node(node.id) ?? node;
 }

@@ -7,6 +7,8 @@ const LABEL_MAX = 63;
 const NAME_MAX = 253;
 // Choice: nobody needs more names for one endpoint, and each is carried to every node of the network.
 const ALIASES_MAX = 32;
+// Choice: what is larger is no label any more.
+const TEXTS_MAX = 64 * 1024;
 const NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/;
 
 export function checkNetworkName(name: string): Refusal | undefined {
@@ -30,6 +32,18 @@ export function checkName(what: string, name: string): Refusal | undefined {
   if (name === "" || (NAME.test(name) && name.length <= NAME_MAX)) return undefined;
   const rule = `1 to ${NAME_MAX} letters, digits, "_", "." and "-", a letter or digit first`;
   return refuse("invalid-argument", `${what} ${JSON.stringify(name)} is not valid: ${rule}`);
+}
+
+/** Of labels and options: all of them go to every node that the object concerns, and to whoever lists it. */
+export function checkTexts(
+  what: string,
+  texts: Readonly<Record<string, string>>,
+): Refusal | undefined {
+  let characters = 0;
+  for (const [key, value] of Object.entries(texts)) characters += key.length + value.length;
+  if (characters <= TEXTS_MAX) return undefined;
+  const sentence = `${what} of ${characters} characters are more than ${TEXTS_MAX}`;
+  return refuse("invalid-argument", sentence);
 }
 
 export function checkAliases(aliases: readonly string[]): Refusal | undefined {

@@ -2,24 +2,25 @@
 import { type Refusal, refuse } from "../../common/fault.js";
 import type { RemoveNodeRequest, UpdateNodeRequest } from "../../proto/gen/control.js";
 import { Availability, type Node, type NodeSpec, NodeState, Role } from "../../proto/gen/types.js";
+import { barred } from "../ca/barred.js";
 import { isManager } from "../store/node-index.js";
 import { versionOf } from "../store/objects.js";
 import type { Draft, StoreView } from "../store/view.js";
 import type { Context } from "./context.js";
 import { removeEndpoint } from "./endpoint.js";
-import { checkName } from "./names.js";
+import { checkName, checkTexts } from "./names.js";
+import { orphanTask } from "./task-status.js";
 
-// Choice: a removed node is unknown, and that alone refuses it; the list is for a node that comes back
-// to be told why. The oldest are forgotten.
-const REMOVED_NODES_MAX = 1_000;
+/** SwarmKit's words (manager/controlapi/node.go). */
+const NODE_DELETED = "Task belonged to a node that has been deleted";
 
-/** Whether the Raft group would still have a quorum of reachable members without this one. */
-export type KeepsQuorum = (withoutRaftId: number) => boolean;
+/** What the Raft group would lose without this member, as a sentence; undefined: no quorum. */
+export type QuorumLoss = (withoutRaftId: number, name: string) => string | undefined;
 
 export function updateNode(
   draft: Draft,
   request: UpdateNodeRequest,
-  keepsQuorum: KeepsQuorum,
+  quorumLoss: QuorumLoss,
 ): Node | Refusal {
   const node = draft.node(request.id);
   if (node === undefined) return refuse("not-found", `node ${request.id} not found`);
@@ -28,9 +29,11 @@ export function updateNode(
   if (request.version !== versionOf(node)) {
     return refuse("failed-precondition", "update out of sequence");
   }
-  const refusal = checkSpec(spec) ?? checkDemotion(draft, node, spec, keepsQuorum);
+  const refusal = checkSpec(spec) ?? checkDemotion(draft, node, request, quorumLoss);
   if (refusal !== undefined) return refusal;
-  draft.update("node", { ...node, spec });
+  const { seatForced, ...rest } = node;
+  const insisted = spec.role === Role.WORKER && (seatForced || request.force);
+  draft.update("node", { ...rest, spec, ...(insisted && { seatForced: true }) });
   return draft.node(node.id) ?? node;
 }
 
@@ -42,16 +45,16 @@ function checkSpec(spec: NodeSpec): Refusal | undefined {
   if (!known.includes(spec.availability)) {
     return refuse("invalid-argument", `invalid Availability: "${spec.availability}"`);
   }
-  return checkName("node name", spec.name);
+  return checkName("node name", spec.name) ?? checkTexts("labels", spec.labels);
 }
 
 function checkDemotion(
   view: StoreView,
   node: Node,
-  spec: NodeSpec,
-  keepsQuorum: KeepsQuorum,
+  { spec, force }: UpdateNodeRequest,
+  quorumLoss: QuorumLoss,
 ): Refusal | undefined {
-  if (node.spec?.role !== Role.MANAGER || spec.role === Role.MANAGER) return undefined;
+  if (node.spec?.role !== Role.MANAGER || spec?.role === Role.MANAGER) return undefined;
   const others = [...view.managers()].filter(
     (other) => other.id !== node.id && other.spec?.role === Role.MANAGER && isMember(other),
   );
@@ -59,9 +62,9 @@ function checkDemotion(
     const sentence = "attempting to demote the last manager of the swarm";
     return refuse("failed-precondition", sentence);
   }
-  if (node.manager === undefined || keepsQuorum(node.manager.raftId)) return undefined;
-  const sentence = "can't remove member from the raft: this would result in a loss of quorum";
-  return refuse("failed-precondition", sentence);
+  if (node.manager === undefined || force) return undefined;
+  const loss = quorumLoss(node.manager.raftId, node.description?.hostname || node.id);
+  return loss === undefined ? undefined : refuse("failed-precondition", loss);
 }
 
 function isMember(node: Node): boolean {
@@ -98,12 +101,12 @@ export function forgetUnheard(draft: Draft, nodeId: string, nowMs: number): bool
   return true;
 }
 
-/** Its endpoints go with it, and its certificate opens nothing any more. */
+/** Its tasks are over, its endpoints go with it, and its certificate opens nothing any more. */
 function forgetNode(draft: Draft, node: Node, nowMs: number): void {
+  for (const task of [...draft.tasksOn(node.id)]) orphanTask(draft, task, NODE_DELETED, nowMs);
   for (const endpoint of [...draft.endpointsOf(node.id)]) removeEndpoint(draft, endpoint, nowMs);
   draft.remove("node", node.id);
   const cluster = draft.cluster();
   if (cluster === undefined) return;
-  const removedNodes = [...cluster.removedNodes, node.id].slice(-REMOVED_NODES_MAX);
-  draft.update("cluster", { ...cluster, removedNodes });
+  draft.update("cluster", barred(cluster, node.id, nowMs));
 }
