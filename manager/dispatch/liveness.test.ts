@@ -63,7 +63,16 @@ test("what concerns everybody, and what concerns one", () => {
   );
   const version = swarm.view.cluster()?.meta?.version ?? 0;
   const spec = { ...DEFAULT_CLUSTER_SPEC, heartbeatPeriodMs: 3_000 };
-  const request = { version, spec, rotateWorkerToken: false, rotateManagerToken: false };
-  swarm.must((draft) => updateCluster(draft, request, { worker: "", manager: "" }));
+  const request = {
+    version,
+    spec,
+    rotateWorkerToken: false,
+    rotateManagerToken: false,
+    rotateUnlockKey: false,
+    dataPathPort: 0,
+  };
+  swarm.must((draft) =>
+    updateCluster(draft, request, { worker: "", manager: "", unlockKey: Buffer.alloc(32) }),
+  );
   expect(seen.map(({ nodeUpdates }) => nodeUpdates)).toEqual([new Set(["n1"]), "all", "all"]);
 });

@@ -2,7 +2,7 @@
 // last beats is kept, so that asking who is late costs only those who are.
 
 // Choice (and Docker's): one missed beat may be a slow host, three are a dead one.
-export const MISSED_BEATS_MAX = 3;
+const MISSED_BEATS_MAX = 3;
 
 export class Liveness {
   /** Last beat of each node, oldest first. */

@@ -1,6 +1,10 @@
 // What a node is told of itself and of whom to talk to.
 import type { ManagerAddress, NodeUpdate } from "../../proto/gen/dispatcher.js";
+import { trustedRoots } from "../ca/root-rotation.js";
 import type { StoreView } from "../store/view.js";
+
+// Choice: each costs the leader a handshake, a signature and a line of the log, a millisecond or two together.
+const RENEWAL_MS = 5;
 
 /** `undefined` for a node that is not, or no longer, in the swarm. */
 export function nodeUpdateFor(view: StoreView, nodeId: string): NodeUpdate | undefined {
@@ -10,13 +14,15 @@ export function nodeUpdateFor(view: StoreView, nodeId: string): NodeUpdate | und
   return {
     node,
     managers: managerAddresses(view),
-    rootCaCert: cluster.rootCaCert,
+    rootCaCert: trustedRoots(cluster),
     heartbeatPeriodMs: cluster.spec?.heartbeatPeriodMs ?? 0,
+    signerPublicKey: cluster.issuerPublicKey,
+    renewSpreadMs: cluster.rootRotation ? RENEWAL_MS * view.nodeCount : 0,
   };
 }
 
 /** Members of the Raft group, in the order of node id. */
-export function managerAddresses(view: StoreView): readonly ManagerAddress[] {
+function managerAddresses(view: StoreView): readonly ManagerAddress[] {
   const managers: ManagerAddress[] = [];
   for (const { id, manager } of view.managers()) {
     if (manager !== undefined) managers.push({ nodeId: id, addr: manager.addr });
