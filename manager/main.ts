@@ -7,21 +7,27 @@ import { logVerbosity, setLogVerbosity } from "@grpc/grpc-js";
 import { systemClock } from "../common/clock.js";
 import { Closing } from "../common/closing.js";
 import { Fault, messageOf } from "../common/fault.js";
+import { giveBackWhenIdle } from "../common/idle-memory.js";
 import { createLogger, type Logger } from "../common/log.js";
 import { systemRandom } from "../common/random.js";
 import { DEFAULT_TIMING, stretched } from "../common/timing.js";
 import { SKEIN_VERSION } from "../common/version.js";
+import { managerDisk } from "./disk/identity-file.js";
+import { Keyring } from "./disk/keyring.js";
 import { openStateDir, type StateDir } from "./disk/state-dir.js";
 import { failureSentence } from "./failure-words.js";
 import { openLocalSocket } from "./grpc/sockets.js";
 import { Manager } from "./manager.js";
+import { Seat } from "./seat.js";
 
 const USAGE = `Usage: skein-manager [OPTIONS]
 
       --state-dir DIR     What this manager keeps (default /var/lib/skein/manager)
       --run-dir DIR       Where its socket manager.sock is (default /run/skein/manager)
       --log-level LEVEL   trace, debug, info, warn, error (default info)
-      --time-scale N      Stretch every timeout N times, 1 to 100, for slow machines
+      --time-scale N      Stretch every timeout N times, 1 to 100, for slow machines; how often
+                          nodes are heard is the swarm's to say, on all managers
+                          alike: swarm update --dispatcher-heartbeat
       --allow-root        Run as root all the same
       --version           Print the version
       --help              Print this
@@ -78,15 +84,16 @@ async function run(settings: Settings, log: Logger): Promise<void> {
     setTimeout(() => process.exit(code), timing.graceMs).unref();
     void closing.closeAll().then(() => process.exit(code));
   };
-  const { dir, unusable } = await openFolder(settings.stateDir);
+  const { dir, keys, unusable } = await openFolder(settings.stateDir);
   closing.push("state folder", () => dir.close());
+  const timing = stretched(DEFAULT_TIMING, settings.scale);
+  const base = { clock: systemClock, random: systemRandom, timing, log };
+  const { scale } = settings;
   const manager = new Manager({
-    dir,
-    clock: systemClock,
-    random: systemRandom,
-    timing: stretched(DEFAULT_TIMING, settings.scale),
-    scale: settings.scale,
-    log,
+    ...base,
+    disk: managerDisk(dir, keys),
+    openSeat: (events, identity, tls) =>
+      Seat.open({ ...base, ...events, dir, keys, scale }, identity, tls),
     exit,
   });
   await mkdir(settings.runDir, { recursive: true, mode: 0o700 });
@@ -96,18 +103,24 @@ async function run(settings: Settings, log: Logger): Promise<void> {
   const close = await openLocalSocket(socket, manager.api(), () => manager.control(), log);
   closing.push("socket", close);
   closing.push("manager", () => manager.close());
+  const stopGivingBack = giveBackWhenIdle(systemClock);
+  closing.push("idle memory", async () => stopGivingBack());
   for (const signal of ["SIGTERM", "SIGINT"] as const) process.on(signal, () => exit(0));
   log.info({ socket, stateDir: settings.stateDir, version: SKEIN_VERSION }, "manager started");
 }
 
-/** A folder of another release is not touched: the process then only says why it does not run. */
-async function openFolder(path: string): Promise<{ dir: StateDir; unusable?: Fault }> {
+/** A folder of another release, or without its keys, is not touched: the process then only says why it does not run. */
+async function openFolder(
+  path: string,
+): Promise<{ dir: StateDir; keys: Keyring; unusable?: Fault }> {
+  let dir: StateDir = { path, erase: async () => {}, close: async () => {} };
   try {
-    return { dir: await openStateDir(path) };
+    dir = await openStateDir(path);
+    return { dir, keys: await Keyring.open(dir) };
   } catch (error) {
-    if (!(error instanceof Fault) || error.code !== "STATE_VERSION") throw error;
-    const untouched = { path, erase: async () => {}, close: async () => {} };
-    return { dir: untouched, unusable: error };
+    const known = error instanceof Fault && ["STATE_VERSION", "KEY_DAMAGED"].includes(error.code);
+    if (!known) throw error;
+    return { dir, keys: Keyring.none(dir), unusable: error };
   }
 }
 

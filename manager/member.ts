@@ -1,51 +1,76 @@
-// One seat in the Raft group, running: log, store, loops and the services that stand on them. Made by
-// manager.ts when this node becomes a manager, closed when it stops being one.
-
-import { status } from "@grpc/grpc-js";
+// One seat in the Raft group, running: log, store, loops and the services that stand on them. Made when
+// this node becomes a manager, or resumes being one; closed when it stops. Disk and network are given to it.
+import type { ProvenPeer } from "../common/certificates.js";
 import type { Clock } from "../common/clock.js";
 import { Closing } from "../common/closing.js";
-import { Fault, isRefusal, messageOf } from "../common/fault.js";
-import { peerIdentity } from "../common/grpc/peer-identity.js";
+import { Fault, messageOf } from "../common/fault.js";
 import type { Logger } from "../common/log.js";
 import type { Random } from "../common/random.js";
 import type { Timing } from "../common/timing.js";
-import type { RaftMember, RaftServer } from "../proto/gen/raft.js";
+import type { ManagerReport } from "../proto/gen/admin.js";
+import type { RaftMember } from "../proto/gen/raft.js";
 import { admitStep } from "./ca/admission.js";
-import type { ManagerIdentity } from "./disk/identity-file.js";
-import { openLogDisk } from "./disk/log-disk.js";
-import type { StateDir } from "./disk/state-dir.js";
-import type { Peers } from "./grpc/peers.js";
-import {
-  createRaftTransport,
-  type GrpcRaftTransport,
-  raftStepHandler,
-} from "./grpc/raft-transport.js";
 import { authorityApi } from "./loops/certify.js";
 import { startConsensus } from "./loops/consensus.js";
-import type { Bootstrap, RunningConsensus } from "./loops/consensus-options.js";
+import type { RunningConsensus } from "./loops/consensus-options.js";
 import { controlApi } from "./loops/control.js";
 import { Dispatch } from "./loops/dispatcher.js";
+import { groupReports, linksOf } from "./loops/group-reports.js";
 import { Leadership } from "./loops/leadership.js";
 import { alignMembers, membershipApi } from "./loops/membership.js";
+import { Orchestrator } from "./loops/orchestrate.js";
+import { endRotations } from "./loops/root-rotation.js";
 import { Router } from "./loops/route.js";
+import { schedule } from "./loops/schedule.js";
+import { followSealing, type SealingOptions } from "./loops/sealing.js";
+import { SeatDoubts } from "./loops/seat-doubt.js";
+import { ToldAddresses } from "./loops/told-addresses.js";
 import { Writer } from "./loops/write.js";
 import type {
   AuthorityApi,
+  Bootstrap,
   CertificateSigner,
   ControlApi,
   DispatcherApi,
+  LeaderLink,
+  LogDisk,
+  ManagerIdentity,
+  ManagerKeys,
   MembershipApi,
+  RaftTransport,
 } from "./seams.js";
 import { type Outcomes, Store } from "./store/store.js";
 
 // Docker's default (ClusterSpec.snapshot_interval unset).
 const SNAPSHOT_INTERVAL = 10_000;
 
+/** The other managers, as a member reaches them. */
+export interface MemberPeers {
+  /** The services of the manager at `addr`. */
+  link(addr: string): LeaderLink;
+  /** Closes the channels to all but these addresses. */
+  keepOnly(addrs: ReadonlySet<string>): void;
+}
+
+export interface MemberTransport extends RaftTransport {
+  /** Where members are reached that are not where the log says, by raft id: as they or a person said. */
+  readonly believed?: ReadonlyMap<number, string>;
+  /** Members whose connection broke and who were not heard since, by raft id: why. */
+  readonly lost?: ReadonlyMap<number, string>;
+  /** Dials the member there from now on, until the log says otherwise. */
+  dial?(raftId: number, addr: string): void;
+  close(): Promise<void>;
+}
+
 export interface MemberOptions {
-  readonly dir: StateDir;
   readonly identity: ManagerIdentity;
   readonly bootstrap: Bootstrap;
-  readonly peers: Peers;
+  readonly openDisk: () => Promise<LogDisk>;
+  /** Of the disk that `openDisk` opens. */
+  readonly keys: ManagerKeys;
+  /** `onRefused`: a member does not take our messages, for it holds that we have no seat. */
+  readonly openTransport: (onRefused: (member: RaftMember) => void) => MemberTransport;
+  readonly peers: MemberPeers;
   readonly signer: CertificateSigner;
   readonly clock: Clock;
   readonly random: Random;
@@ -62,7 +87,6 @@ export interface MemberServices {
   readonly dispatcher: DispatcherApi;
   readonly authority: AuthorityApi;
   readonly membership: MembershipApi;
-  readonly step: RaftServer["step"];
 }
 
 export interface Member {
@@ -71,8 +95,14 @@ export interface Member {
   readonly writer: Writer;
   readonly consensus: RunningConsensus<Outcomes>;
   readonly leadership: Leadership;
-  /** New certificate: connections to the others are made anew. */
-  reconnect(): void;
+  /** Whether Raft messages of `from` may come from this peer: true, or why not. */
+  admitsStep(peer: ProvenPeer | undefined, from: number): true | string;
+  /** Cheap: asked for every message. */
+  hasSeat(raftId: number): boolean;
+  /** What every manager says of itself, this one too; never throws. */
+  reports(signal: AbortSignal): Promise<readonly ManagerReport[]>;
+  /** Has this manager, and no other, reach that member there: for when nobody leads. */
+  dial(member: RaftMember, addr: string): void;
   close(): Promise<void>;
 }
 
@@ -81,8 +111,22 @@ export async function openMember(options: MemberOptions): Promise<Member> {
   const closing = new Closing(log);
   try {
     const store = new Store();
-    const transport = openTransport(options, closing);
-    const disk = await openLogDisk({ dir: options.dir, log });
+    const generation = () => store.view.cluster()?.generation ?? 0;
+    let members: () => readonly RaftMember[] = () => [];
+    const doubts = new SeatDoubts({
+      raftId: identity.raftId,
+      members: () => members(),
+      generation,
+      link: (addr) => peers.link(addr),
+      clock,
+      timing,
+      log,
+      onGone: options.onRemoved,
+    });
+    closing.push("doubts", () => doubts.close());
+    const transport = options.openTransport((refusing) => doubts.refused(refusing));
+    closing.push("raft transport", () => transport.close());
+    const disk = await options.openDisk();
     const consensus = await startConsensus<Outcomes>({
       bootstrap: options.bootstrap,
       clusterId: identity.clusterId,
@@ -97,6 +141,7 @@ export async function openMember(options: MemberOptions): Promise<Member> {
       onFailure: options.onFailure,
     });
     closing.push("consensus", () => consensus.close());
+    members = () => consensus.status().members;
     const leadership = new Leadership(consensus, clock);
     const writer = new Writer({ store, consensus, clock, log });
     const router = new Router({
@@ -105,11 +150,24 @@ export async function openMember(options: MemberOptions): Promise<Member> {
       clock,
       waitMs: timing.requestMs / 2,
     });
-    const base = { ...options, store, consensus, writer, router, clusterId: identity.clusterId };
+    const base = {
+      ...options,
+      store,
+      consensus,
+      writer,
+      router,
+      clusterId: identity.clusterId,
+      advertiseAddr: identity.advertiseAddr,
+      believed: () => transport.believed ?? new Map(),
+      report: () => ({ ...consensus.report(), links: linksOf(transport.lost) }),
+    };
     const dispatch = new Dispatch({ ...base, helloMs: timing.dialMs });
-    runLoops(options, closing, { leadership, writer, dispatch, membership: base });
+    const sealing = { ...base, onSealed: () => consensus.snapshotSoon() };
+    const membership = membershipApi(base);
+    const told = new ToldAddresses(membership, leadership);
+    runLoops(options, closing, { leadership, writer, dispatch, membership: base, sealing, told });
     const seated = new Set<number>();
-    followMembers(options, closing, consensus, seated);
+    followMembers({ peers, consensus, seated, doubts, closing });
     const tune = () => {
       const wanted = store.view.cluster()?.spec?.snapshotInterval ?? 0;
       consensus.setSnapshotInterval(wanted || SNAPSHOT_INTERVAL);
@@ -120,29 +178,32 @@ export async function openMember(options: MemberOptions): Promise<Member> {
       services: {
         control: controlApi({
           ...base,
+          check: (request, caller) => dispatch.checkSwarm(request, caller),
           probe: (request, caller) => dispatch.probeNetwork(request, caller),
+          logs: (request, caller) => dispatch.serviceLogs(request, caller),
+          inquire: (request, caller) => dispatch.inquire(request, caller),
+          clocks: () => dispatch.clocks(),
           nowMs: clock.nowMs,
         }),
         dispatcher: dispatch.api(),
         authority: authorityApi(base),
-        membership: membershipApi(base),
-        step: raftStepHandler({
-          clusterId: identity.clusterId,
-          deliver: (message) => transport.deliver(message),
-          hasSeat: (raftId) => seated.has(raftId),
-          authorize: (call, from) => {
-            const { members, role, ready } = consensus.status();
-            const member = members.find(({ raftId }) => raftId === from);
-            const leads = role === "leader" && ready;
-            return admitStep(peerIdentity(call), member?.nodeId, store.view, leads);
-          },
-        }),
+        membership,
       },
       store,
       writer,
       consensus,
       leadership,
-      reconnect: () => transport.reconnect(),
+      hasSeat: (raftId) => seated.has(raftId),
+      reports: (signal) => groupReports({ ...base, link: (addr) => peers.link(addr) }, signal),
+      dial: ({ raftId, nodeId }, addr) => {
+        transport.dial?.(raftId, addr);
+        told.note(nodeId, addr);
+      },
+      admitsStep: (peer, from) => {
+        const { members, role, ready } = consensus.status();
+        const member = members.find(({ raftId }) => raftId === from);
+        return admitStep(peer, member?.nodeId, store.view, role === "leader" && ready);
+      },
       close: () => closing.closeAll(),
     };
   } catch (error) {
@@ -151,63 +212,13 @@ export async function openMember(options: MemberOptions): Promise<Member> {
   }
 }
 
-function openTransport(options: MemberOptions, closing: Closing): GrpcRaftTransport {
-  const { identity, peers, clock, timing, log } = options;
-  const refused = doubtful(options, closing);
-  const transport = createRaftTransport({
-    clusterId: identity.clusterId,
-    selfRaftId: identity.raftId,
-    connect: (member: RaftMember) => peers.raftClient(member.addr),
-    clock,
-    timing,
-    log,
-    onRefused: (member, code) => {
-      if (code === status.PERMISSION_DENIED) refused(member);
-    },
-  });
-  closing.push("raft transport", () => transport.close());
-  return transport;
-}
-
-/**
- * A member that was removed is not sent the entry that says so; it hears of it by being refused. One
- * refusal may be a manager that lags, so the leader is asked, by asking it for the seat again.
- */
-function doubtful(options: MemberOptions, closing: Closing): (member: RaftMember) => void {
-  const { identity, peers, clock, timing, log } = options;
-  const stop = new AbortController();
-  closing.push("doubts", () => stop.abort(new Fault("STOPPED")));
-  let asking = false;
-  const ask = async (member: RaftMember) => {
-    const { membership } = peers.link(member.addr);
-    const request = { addr: identity.advertiseAddr, nodeId: "" };
-    const caller = { ...NOBODY, signal: stop.signal };
-    const answer = await membership.join(request, caller);
-    const gone = isRefusal(answer)
-      ? answer.code === "permission-denied"
-      : answer.raftId !== identity.raftId;
-    if (gone) options.onRemoved();
-    await clock.sleep(timing.retryMaxMs, stop.signal);
-  };
-  return (member) => {
-    if (asking || stop.signal.aborted) return;
-    asking = true;
-    ask(member)
-      .catch((error: unknown) => log.debug({ err: messageOf(error) }, "could not ask for the seat"))
-      .finally(() => {
-        asking = false;
-      });
-  };
-}
-
-// This process asking in its own name: its certificate says the rest.
-const NOBODY = { peer: undefined, local: true, forwarded: false, requestId: "", remoteAddr: "" };
-
 interface Loops {
   readonly leadership: Leadership;
   readonly writer: Writer;
   readonly dispatch: Dispatch;
   readonly membership: Parameters<typeof alignMembers>[0];
+  readonly sealing: SealingOptions;
+  readonly told: ToldAddresses;
 }
 
 function runLoops(options: MemberOptions, closing: Closing, loops: Loops): void {
@@ -215,9 +226,17 @@ function runLoops(options: MemberOptions, closing: Closing, loops: Loops): void 
   const { log } = options;
   const running = Promise.all([
     loops.writer.run(stop.signal),
+    followSealing(loops.sealing, stop.signal),
+    loops.told.run(stop.signal),
     loops.leadership.run(
       async (term) => {
-        await Promise.all([loops.dispatch.lead(term), alignMembers(loops.membership, term)]);
+        await Promise.all([
+          loops.dispatch.lead(term),
+          alignMembers(loops.membership, term),
+          new Orchestrator(loops.membership).run(term),
+          schedule(loops.membership, term),
+          endRotations(loops.membership, term),
+        ]);
       },
       log,
       stop.signal,
@@ -234,22 +253,22 @@ function runLoops(options: MemberOptions, closing: Closing, loops: Loops): void 
   });
 }
 
-/** Channels to those that are gone are closed; a manager that finds itself gone says so. */
-function followMembers(
-  options: MemberOptions,
-  closing: Closing,
-  consensus: RunningConsensus<Outcomes>,
-  seated: Set<number>,
-): void {
-  const { identity, peers } = options;
-  let wasMember = false;
+interface Following {
+  readonly peers: MemberPeers;
+  readonly consensus: RunningConsensus<Outcomes>;
+  /** Kept in step. */
+  readonly seated: Set<number>;
+  readonly doubts: SeatDoubts;
+  readonly closing: Closing;
+}
+
+/** Channels to those that are gone are closed; a manager that finds itself gone asks whether it is. */
+function followMembers({ peers, consensus, seated, doubts, closing }: Following): void {
   const look = () => {
     const { members } = consensus.status();
     seated.clear();
     for (const { raftId } of members) seated.add(raftId);
-    const isMember = members.some(({ raftId }) => raftId === identity.raftId);
-    if (wasMember && !isMember) options.onRemoved();
-    wasMember ||= isMember;
+    doubts.membersChanged();
     peers.keepOnly(new Set(members.map(({ addr }) => addr)));
   };
   closing.push("member watch", consensus.changed.subscribe(look));

@@ -6,12 +6,14 @@ import { isRefusal, type Refusal, refuse } from "../common/fault.js";
 import { newSwarmId } from "../common/ids.js";
 import { newJoinSecret } from "../common/join-token.js";
 import type { Random } from "../common/random.js";
+import { newUnlockKey } from "../common/unlock-key.js";
 import type { Identity, InitRequest } from "../proto/gen/admin.js";
 import { Role } from "../proto/gen/types.js";
 import { CERT_LIFE_MIN_MS, CERT_LIFE_MS } from "./ca/issue.js";
-import { checkCsr, createRoot, issueLeaf, issuerInfo } from "./certs/authority.js";
+import { checkCsr, issueLeaf } from "./certs/authority.js";
+import { createRoot, issuerInfo } from "./certs/roots.js";
 import type { InitCluster } from "./control/cluster.js";
-import type { ManagerIdentity } from "./disk/identity-file.js";
+import type { ManagerIdentity } from "./seams.js";
 
 export interface NewSwarm {
   readonly identity: ManagerIdentity;
@@ -54,6 +56,7 @@ export async function newSwarm(
       issuerSubject: issuer.subject,
       issuerPublicKey: issuer.publicKey,
       joinSecrets: { worker: newJoinSecret(random), manager: newJoinSecret(random) },
+      unlockKey: request.spec?.autolockManagers ? newUnlockKey(random) : Buffer.alloc(0),
       defaultAddrPools: request.defaultAddrPools,
       subnetSize: request.subnetSize,
       dataPathPort: request.dataPathPort,

@@ -16,10 +16,15 @@ export class MemberChanges {
   #current:
     | { readonly index: number; readonly term: number; readonly waiter: Waiter<void> }
     | undefined;
+  /** A removal that is applied, and could still be forgotten. */
+  #closing: Waiter<void> | undefined;
 
   constructor(private readonly raft: Raft) {}
 
-  /** Resolves when the change is applied here. One that its caller gave up while it waited is not proposed. */
+  /**
+   * Resolves when the change is applied here, and final if it takes a vote away. One that its caller gave up while it
+   * waited is not proposed.
+   */
   wait(change: ConfChange, signal: AbortSignal): Promise<void> {
     const waiter = new Waiter<void>(signal, () => {
       this.#queue = this.#queue.filter((waiting) => waiting.waiter !== waiter);
@@ -30,7 +35,7 @@ export class MemberChanges {
 
   /** Proposes the next if it may be now. */
   propose(): void {
-    while (this.#current === undefined) {
+    while (this.#current === undefined && this.#closing === undefined) {
       const next = this.#queue[0];
       if (next === undefined) return;
       const proposed = this.raft.proposeConfChange(next.change);
@@ -49,13 +54,25 @@ export class MemberChanges {
     const current = this.#current;
     if (current?.index !== entry.index) return;
     this.#current = undefined;
-    if (current.term === entry.term) current.waiter.resolve();
-    else current.waiter.reject(new Fault("LEADERSHIP_LOST", { index: entry.index }));
+    if (current.term !== entry.term) {
+      current.waiter.reject(new Fault("LEADERSHIP_LOST", { index: entry.index }));
+    } else if (this.raft.role === "leader") this.#closing = current.waiter;
+    // It has taken itself away, and finds out no more than that.
+    else current.waiter.resolve();
+  }
+
+  /** After what is committed has been applied. */
+  look(): void {
+    if (!this.raft.removalsFinal) return;
+    this.#closing?.resolve();
+    this.#closing = undefined;
   }
 
   rejectAll(fault: Fault): void {
     const waiters = this.#queue.map((waiting) => waiting.waiter);
     if (this.#current !== undefined) waiters.push(this.#current.waiter);
+    if (this.#closing !== undefined) waiters.push(this.#closing);
+    this.#closing = undefined;
     this.#queue = [];
     this.#current = undefined;
     for (const waiter of waiters) waiter.reject(fault);

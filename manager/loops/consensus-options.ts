@@ -3,16 +3,8 @@ import type { Clock } from "../../common/clock.js";
 import type { Logger } from "../../common/log.js";
 import type { Random } from "../../common/random.js";
 import type { Timing } from "../../common/timing.js";
-import type { RaftMember } from "../../proto/gen/raft.js";
-import type { Consensus, LogDisk, RaftTransport, StateMachine } from "../seams.js";
-
-export type Bootstrap =
-  /** A group of one, on an empty disk. It commits as soon as `startConsensus` resolves. */
-  | { readonly kind: "new"; readonly self: RaftMember }
-  /** A member that the group has added as a learner; the disk is empty and the leader fills it. */
-  | { readonly kind: "join"; readonly self: RaftMember; readonly members: readonly RaftMember[] }
-  /** What the disk holds. */
-  | { readonly kind: "resume"; readonly raftId: number };
+import type { RaftReport } from "../../proto/gen/raft.js";
+import type { Bootstrap, Consensus, LogDisk, RaftTransport, StateMachine } from "../seams.js";
 
 export interface ConsensusOptions<Outcome> {
   readonly bootstrap: Bootstrap;
@@ -35,7 +27,25 @@ export interface ConsensusOptions<Outcome> {
   readonly onFailure: (error: unknown) => void;
 }
 
+export interface MemberProgress {
+  readonly raftId: number;
+  /** The last entry that it is known to have on disk. */
+  readonly match: number;
+  /** How many entries of the leader's log it lacks. */
+  readonly lag: number;
+  /** The median of its last writes to disk, in microseconds; 0: there were none lately. */
+  readonly diskUs: number;
+  /** Whether it answered within the last election timeout. */
+  readonly reachable: boolean;
+}
+
 /** Consensus, with what its owner may set while it runs. */
 export interface RunningConsensus<Outcome> extends Consensus<Outcome> {
   setSnapshotInterval(entries: number): void;
+  /** How far each member is, itself too. Empty unless this one leads. */
+  progress(): readonly MemberProgress[];
+  /** What this member knows of itself and of its group; not of its connections (`links`). */
+  report(): RaftReport;
+  /** Takes a snapshot of what is applied, soon, and drops the log before it. */
+  snapshotSoon(): void;
 }

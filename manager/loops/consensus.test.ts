@@ -34,6 +34,21 @@ test("three managers agree", async () => {
   expect(cluster.leader().consensus.status().members).toEqual([member(1), member(2), member(3)]);
 });
 
+test("that a write is committed goes with the next, and by itself when none follows", async () => {
+  const cluster = await clusterOf(3);
+  const leader = cluster.leader();
+  await cluster.ticks(1);
+  const before = cluster.network.sent;
+  for (let i = 0; i < 10; i++) await leader.consensus.propose(bytes(`${i}`), never);
+  // Each: to two followers, and an answer of each; the last ones may be under way.
+  expect(cluster.network.sent - before).toBeLessThanOrEqual(40);
+  const { machine } = cluster.manager(2);
+  await settle();
+  expect(machine.items).toHaveLength(9);
+  await cluster.clock.advance(10);
+  expect(machine.items).toHaveLength(10);
+});
+
 test("a follower refuses proposals and says who leads", async () => {
   const cluster = await clusterOf(3);
   const refusal = cluster.manager(2).consensus.propose(bytes("a"), never);
@@ -265,6 +280,64 @@ test("a slow disk stops no heartbeat", async () => {
   one.disk.beforeWrite = async () => {};
   release();
   expect(await cluster.settled(slow)).toBe(1);
+});
+
+/** Writes from now on take so long, on the cluster's clock. */
+function slowDown(cluster: RaftCluster, raftId: number, ms: number): void {
+  const { disk } = cluster.manager(raftId);
+  disk.beforeWrite = () => (ms === 0 ? Promise.resolve() : cluster.clock.sleep(ms, never));
+}
+
+/** A write every second, by whoever leads. */
+async function busySeconds(cluster: RaftCluster, count: number): Promise<number[]> {
+  const leaders: number[] = [];
+  for (let i = 0; i < count; i++) {
+    const leader = cluster.maybeLeader();
+    leader?.consensus.propose(bytes("x"), never).catch(() => {});
+    await cluster.ticks(10);
+    leaders.push(leader?.raftId ?? 0);
+  }
+  return leaders;
+}
+
+test("a leader whose disk has become slow hands over to one whose disk is not, and the lead stays there", async () => {
+  const cluster = await clusterOf(3);
+  slowDown(cluster, 2, 20);
+  await busySeconds(cluster, 31);
+  slowDown(cluster, 1, 400);
+  const leaders = await busySeconds(cluster, 90);
+  expect(leaders.at(0)).toBe(1);
+  expect(leaders.slice(15).every((raftId) => raftId === 3)).toBe(true);
+  // A disk that is as slow as the one before, and that one in order again.
+  slowDown(cluster, 1, 0);
+  slowDown(cluster, 3, 400);
+  const moves = (await busySeconds(cluster, 90)).filter(
+    (raftId, i, all) => i > 0 && raftId !== all[i - 1],
+  );
+  expect(moves).toHaveLength(1);
+});
+
+test("a leader whose write does not come back hands over", async () => {
+  const cluster = await clusterOf(3);
+  await busySeconds(cluster, 31);
+  slowDown(cluster, 1, 600_000);
+  const leaders = await busySeconds(cluster, 12);
+  expect(leaders.at(-1)).not.toBe(1);
+});
+
+test("where all disks are slow the lead stays where it is", async () => {
+  const cluster = await clusterOf(3);
+  for (const raftId of [1, 2, 3]) slowDown(cluster, raftId, 400);
+  const leaders = await busySeconds(cluster, 120);
+  expect(new Set(leaders)).toEqual(new Set([1]));
+});
+
+test("a follower whose disk is slow unseats nobody", async () => {
+  const cluster = await clusterOf(3);
+  const { term } = cluster.leader().consensus.status();
+  slowDown(cluster, 3, 3_000);
+  await busySeconds(cluster, 60);
+  expect(cluster.manager(1).consensus.status()).toMatchObject({ role: "leader", term });
 });
 
 test("a manager that was stopped for a minute unseats nobody when it goes on", async () => {

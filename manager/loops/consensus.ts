@@ -9,25 +9,27 @@ import {
   EntryKind,
   type RaftMember,
   type RaftMessage,
+  type RaftReport,
   type RaftSnapshot,
 } from "../../proto/gen/raft.js";
 import { votersOf } from "../raft/conf.js";
 import type { Raft } from "../raft/raft.js";
 import type { Persist, Ready } from "../raft/ready.js";
 import type { LogDisk, RaftStatus } from "../seams.js";
+import { CommitNews } from "./commit-news.js";
 import { MemberChanges } from "./consensus-changes.js";
-import type { ConsensusOptions, RunningConsensus } from "./consensus-options.js";
+import type { ConsensusOptions, MemberProgress, RunningConsensus } from "./consensus-options.js";
 import { PendingEntries } from "./consensus-pending.js";
 import { ReadBarriers } from "./consensus-reads.js";
+import { OwnSnapshots } from "./consensus-snapshots.js";
 import { openRaft } from "./consensus-start.js";
-import { faultOf, sameStatus, statusOf } from "./consensus-status.js";
+import { faultOf, progressOf, reportOf, sameStatus, statusOf } from "./consensus-status.js";
 import { Transfers } from "./consensus-transfers.js";
-import { DiskTurns } from "./disk-turns.js";
+import { DiskTurns, isDiskFull } from "./disk-turns.js";
+import { DiskWatch } from "./disk-watch.js";
 
-export type { Bootstrap, ConsensusOptions, RunningConsensus } from "./consensus-options.js";
+export type { ConsensusOptions, RunningConsensus } from "./consensus-options.js";
 
-/** As SwarmKit's LogEntriesForSlowFollowers: who is a little behind needs no whole snapshot. */
-const TRAILING_ENTRIES = 500;
 /** Choice: a full disk is tried again this often; each try is one small write. */
 const DISK_RETRY_TICKS = 10;
 /** Choice: a leader that cannot write for this long hands over to one that can. */
@@ -55,13 +57,12 @@ class ConsensusLoop<Outcome> implements RunningConsensus<Outcome> {
   readonly #reads: ReadBarriers;
   readonly #transfers = new Transfers();
   readonly #stops: Unsubscribe[] = [];
-  #snapshotInterval: number;
-  #snapshotIndex: number;
+  readonly #snapshots: OwnSnapshots;
   #status: RaftStatus;
   #pumpScheduled = false;
-  /** After a snapshot that did not fit on the disk: none is tried before this is applied. */
-  #snapshotNotBefore = 0;
   readonly #disk: DiskTurns;
+  readonly #diskWatch: DiskWatch;
+  readonly #commitNews: CommitNews;
   /** Ticks since the disk was found full; undefined while it is not. */
   #fullTicks: number | undefined;
   /** What the disk said when it was last found full. */
@@ -73,8 +74,16 @@ class ConsensusLoop<Outcome> implements RunningConsensus<Outcome> {
     private readonly options: ConsensusOptions<Outcome>,
   ) {
     this.#disk = new DiskTurns(options.disk);
-    this.#snapshotInterval = options.snapshotInterval;
-    this.#snapshotIndex = raft.firstIndex - 1;
+    this.#diskWatch = new DiskWatch(raft, options.clock, options.log);
+    this.#snapshots = new OwnSnapshots({
+      raft,
+      disk: this.#disk,
+      machine: options.machine,
+      log: options.log,
+      interval: options.snapshotInterval,
+      onFailure: (error) => this.#fail(error),
+    });
+    this.#commitNews = new CommitNews(raft, options.clock, () => this.#pump());
     this.#reads = new ReadBarriers(options.random.below(2 ** 40));
     this.#changes = new MemberChanges(raft);
     this.#status = statusOf(raft);
@@ -109,8 +118,22 @@ class ConsensusLoop<Outcome> implements RunningConsensus<Outcome> {
     return statusOf(this.raft);
   }
 
+  progress(): readonly MemberProgress[] {
+    return progressOf(this.raft);
+  }
+
+  report(): RaftReport {
+    const disk = this.#diskWatch.report(this.#fullTicks !== undefined);
+    return reportOf(this.raft, disk, this.options.clock.monotonicMs());
+  }
+
   setSnapshotInterval(entries: number): void {
-    this.#snapshotInterval = entries;
+    this.#snapshots.interval = entries;
+  }
+
+  snapshotSoon(): void {
+    this.#snapshots.isDue = true;
+    this.#schedulePump();
   }
 
   async propose(data: Uint8Array, signal: AbortSignal): Promise<Outcome> {
@@ -179,6 +202,7 @@ class ConsensusLoop<Outcome> implements RunningConsensus<Outcome> {
   // ---- What happens -------------------------------------------------------------------------------
 
   #receive(message: RaftMessage): void {
+    this.raft.setTime(this.options.clock.monotonicMs());
     const dropped = this.#guarded(() => this.raft.step(message));
     if (dropped !== undefined) {
       this.options.log.debug({ peer: message.from, why: dropped }, "dropped a raft message");
@@ -187,8 +211,10 @@ class ConsensusLoop<Outcome> implements RunningConsensus<Outcome> {
   }
 
   #tick(): void {
+    this.raft.setTime(this.options.clock.monotonicMs());
     this.#guarded(() => this.raft.tick());
     this.#reads.tick();
+    this.#diskWatch.tick();
     if (this.#fullTicks !== undefined) {
       this.#fullTicks++;
       if (this.#fullTicks === HAND_OVER_TICKS) this.#handOver();
@@ -212,7 +238,8 @@ class ConsensusLoop<Outcome> implements RunningConsensus<Outcome> {
     this.#guarded(() => {
       this.#changes.propose();
       this.#reads.ask(this.raft);
-      this.#do(this.raft.ready(this.#mayWrite()));
+      this.#do(this.raft.ready(this.#mayWrite(), this.#commitNews.take()));
+      this.#commitNews.look();
       this.#publish();
     });
   }
@@ -232,17 +259,19 @@ class ConsensusLoop<Outcome> implements RunningConsensus<Outcome> {
   #do(ready: Ready): void {
     for (const message of ready.messages) this.options.transport.send(message);
     for (const entry of ready.committed) this.#apply(entry);
+    this.#changes.look();
     if (ready.snapshotWanted) this.raft.offerSnapshot(this.options.machine.snapshot());
     this.#reads.confirmed(ready.reads);
     if (!this.raft.restoring) this.#reads.applied(this.raft.applied);
     if (ready.persist !== undefined) this.#write(ready.persist);
     // Nothing left to write: whoever proposes next will find out whether there is space.
     else if (this.#mayWrite() && !this.#disk.busy) this.#fullTicks = undefined;
-    this.#maybeSnapshot();
+    if (this.#fullTicks === undefined) this.#snapshots.maybeTake();
     if (ready.snapshotWanted) this.#schedulePump();
   }
 
   #apply(entry: Entry): void {
+    this.#snapshots.applied(entry.data.length);
     if (entry.kind === EntryKind.CONF_CHANGE) {
       this.options.transport.setMembers(this.raft.members);
       this.#changes.applied(entry);
@@ -256,7 +285,8 @@ class ConsensusLoop<Outcome> implements RunningConsensus<Outcome> {
     const { snapshot, hardState, entries } = persist;
     const write = async (disk: LogDisk) => {
       if (snapshot !== undefined) await disk.saveSnapshot(snapshot, indexOf(snapshot) + 1);
-      if (hardState !== undefined || entries.length > 0) await disk.persist(hardState, entries);
+      if (hardState === undefined && entries.length === 0) return;
+      await this.#diskWatch.persist(disk, hardState, entries);
     };
     this.#disk.take(write).then(
       () => this.#guarded(() => this.#written(persist)),
@@ -269,7 +299,7 @@ class ConsensusLoop<Outcome> implements RunningConsensus<Outcome> {
     if (hardState !== undefined || entries.length > 0) this.#diskHasSpace();
     if (snapshot !== undefined) {
       this.options.machine.restore(snapshot.data);
-      this.#snapshotIndex = indexOf(snapshot);
+      this.#snapshots.replaced(indexOf(snapshot));
       this.options.transport.setMembers(this.raft.members);
     }
     for (const message of messages) this.options.transport.send(message);
@@ -291,32 +321,6 @@ class ConsensusLoop<Outcome> implements RunningConsensus<Outcome> {
     if (sameStatus(status, this.#status)) return;
     this.#status = status;
     this.changed.publish(status);
-  }
-
-  // ---- Snapshots ----------------------------------------------------------------------------------
-
-  #maybeSnapshot(): void {
-    const { applied } = this.raft;
-    if (applied - this.#snapshotIndex < this.#snapshotInterval || this.raft.restoring) return;
-    if (applied < this.#snapshotNotBefore || this.#fullTicks !== undefined) return;
-    const meta = this.raft.snapshotMeta();
-    const snapshot = { meta, data: Buffer.from(this.options.machine.snapshot()) };
-    const before = this.#snapshotIndex;
-    this.#snapshotIndex = applied;
-    this.#disk
-      .take((disk) => disk.saveSnapshot(snapshot, applied + 1))
-      .then(
-        () => this.raft.compact(applied - TRAILING_ENTRIES),
-        (error) => {
-          if (!isDiskFull(error)) return this.#fail(error);
-          this.#snapshotIndex = before;
-          this.#snapshotNotBefore = applied + Math.ceil(this.#snapshotInterval / 10);
-          this.options.log.warn(
-            { err: messageOf(error) },
-            "no space for a snapshot; the log grows",
-          );
-        },
-      );
   }
 
   // ---- A full disk --------------------------------------------------------------------------------
@@ -376,6 +380,7 @@ class ConsensusLoop<Outcome> implements RunningConsensus<Outcome> {
     if (this.#stopped !== undefined) return;
     this.#stopped = fault;
     for (const stop of this.#stops) stop();
+    this.#commitNews.close();
     this.#pending.rejectAll(fault);
     this.#changes.rejectAll(fault);
     this.#reads.rejectAll(fault);
@@ -385,10 +390,6 @@ class ConsensusLoop<Outcome> implements RunningConsensus<Outcome> {
 
 function indexOf(snapshot: RaftSnapshot): number {
   return snapshot.meta?.index ?? 0;
-}
-
-function isDiskFull(error: unknown): error is Fault {
-  return error instanceof Fault && error.code === "DISK_FULL";
 }
 
 /** For those who asked; with the folder, as the disk said it. */

@@ -1,19 +1,27 @@
-// The Control service: reads behind a read barrier, writes through the writer, both on the leader.
-import { isRefusal, type Refusal, refuse } from "../../common/fault.js";
+// The Control service: what of it any manager answers itself, and how the leader is asked for the rest.
+import { isRefusal, type Refusal, Refused, refuse } from "../../common/fault.js";
 import { isSwarmId, newSwarmId } from "../../common/ids.js";
 import { newJoinSecret } from "../../common/join-token.js";
 import type { Random } from "../../common/random.js";
+import { newUnlockKey } from "../../common/unlock-key.js";
+import type { NodeClock } from "../../proto/gen/control.js";
 import type { Cluster } from "../../proto/gen/types.js";
+import { withoutKeys } from "../ca/root-rotation.js";
 import { updateCluster } from "../control/cluster.js";
 import { createNetwork, removeNetwork } from "../control/network.js";
+import { networksShown } from "../control/network-lookup.js";
 import { removeNode, updateNode } from "../control/node.js";
-import type { Caller, Consensus, ControlApi, ControlCalls, LeaderLink } from "../seams.js";
+import type { CertificateSigner, Consensus, ControlApi, ControlCalls } from "../seams.js";
+import { versionOf } from "../store/objects.js";
 import type { Outcomes, Store } from "../store/store.js";
 import type { StoreView } from "../store/view.js";
+import { Ask } from "./control-ask.js";
+import { workCalls } from "./control-work.js";
 import { followEvents } from "./events.js";
-import { keepsQuorum } from "./quorum.js";
-import { type Router, unknownIfOutOfSequence } from "./route.js";
-import { type Request, requestContext, type Writer } from "./write.js";
+import { quorumLoss } from "./quorum.js";
+import { rootChange } from "./root-change.js";
+import { type Router, unknownIfOutOfSequence, unknownIfTaken } from "./route.js";
+import { requestContext, type Writer } from "./write.js";
 
 export interface ControlOptions {
   readonly store: Store;
@@ -21,70 +29,79 @@ export interface ControlOptions {
   readonly writer: Writer;
   readonly router: Router;
   readonly random: Random;
+  /** What is wrong in the swarm, from the leader. */
+  readonly check: ControlApi["checkSwarm"];
   /** Measures a network, on the leader. */
   readonly probe: ControlApi["probeNetwork"];
+  /** The output of tasks, from the leader. */
+  readonly logs: ControlApi["serviceLogs"];
+  /** What nodes see, from the leader. */
+  readonly inquire: ControlApi["inquire"];
+  /** How far the nodes' clocks are from this one, on the leader; elsewhere nothing is known. */
+  readonly clocks: () => readonly NodeClock[];
+  readonly signer: CertificateSigner;
   readonly nowMs: () => number;
 }
 
 /** Control as any manager serves it. */
 export function controlApi(options: ControlOptions): ControlApi {
-  const { store, consensus, writer, router, random } = options;
+  const { store, consensus, writer, random } = options;
 
-  const read = <T>(
-    caller: Caller,
-    answer: (view: StoreView) => T | Refusal,
-    there: (leader: LeaderLink, caller: Caller) => Promise<T | Refusal>,
-  ) =>
-    router.onLeader<T>(
-      caller,
-      async () => {
-        await consensus.readBarrier(caller.signal);
-        return answer(store.view);
-      },
-      there,
-    );
-
-  const write = <T>(
-    caller: Caller,
-    request: Request<string>,
-    after: (view: StoreView, id: string) => T | Refusal,
-    there: (leader: LeaderLink, caller: Caller) => Promise<T | Refusal>,
-    settle?: (refusal: Refusal) => T | Refusal,
-  ) =>
-    router.onLeader<T>(
-      caller,
-      async () => {
-        // `after` may itself refuse: what was written can be gone again by the time it is read.
-        const answer = await writer.write(request, after);
-        return answer as T | Refusal;
-      },
-      there,
-      settle,
-    );
+  const ask = new Ask(options);
+  const { idOf, gone, doneIfGone } = ask;
+  const read = ask.read.bind(ask);
+  const write = ask.write.bind(ask);
 
   const calls: ControlCalls = {
+    ...workCalls({ ask, writer, random }),
     getCluster: (request, caller) =>
       read(caller, shownCluster, ({ control }, routed) => control.getCluster(request, routed)),
-    updateCluster: (request, caller) => {
-      const secrets = { worker: newJoinSecret(random), manager: newJoinSecret(random) };
-      return write(
+    getUnlockKey: (request, caller) =>
+      read(
         caller,
-        (draft) => idOf(updateCluster(draft, request, secrets)),
-        (view) => shownCluster(view),
+        (view) => ({ key: view.cluster()?.unlockKey ?? Buffer.alloc(0) }),
+        ({ control }, routed) => control.getUnlockKey(request, routed),
+      ),
+    updateCluster: (request, caller) =>
+      options.router.onLeader<Cluster>(
+        caller,
+        async () => {
+          const secrets = {
+            worker: newJoinSecret(random),
+            manager: newJoinSecret(random),
+            unlockKey: newUnlockKey(random),
+          };
+          const before = store.view.cluster();
+          // Of another version nothing is written; what was made for it would be lost.
+          const isSame = before !== undefined && versionOf(before) === request.version;
+          const ca = { signer: options.signer, nowMs: options.nowMs() };
+          const root = await rootChange(isSame ? before : undefined, request, ca);
+          if (isRefusal(root)) return root;
+          const answer = await writer.write(
+            (draft) => idOf(updateCluster(draft, request, secrets, root)),
+            (view) => shownCluster(view),
+          );
+          return answer as Cluster | Refusal;
+        },
         ({ control }, routed) => control.updateCluster(request, routed),
         unknownIfOutOfSequence,
-      );
-    },
+      ),
     listNodes: (request, caller) =>
       read(
         caller,
-        (view) => ({ nodes: [...view.nodes()], leaderNodeId: leaderNodeId(consensus) }),
+        (view) => ({
+          nodes: [...view.nodes()],
+          leaderNodeId: leaderNodeId(consensus),
+          clocks: options.clocks(),
+          unheardManagers: unheard(consensus),
+        }),
         ({ control }, routed) => control.listNodes(request, routed),
       ),
     updateNode: (request, caller) =>
       write(
         caller,
-        (draft) => idOf(updateNode(draft, request, (raftId) => keepsQuorum(consensus, raftId))),
+        (draft) =>
+          idOf(updateNode(draft, request, (...without) => quorumLoss(consensus, ...without))),
         (view, id) => view.node(id) ?? gone("node", id),
         ({ control }, routed) => control.updateNode(request, routed),
         unknownIfOutOfSequence,
@@ -100,7 +117,7 @@ export function controlApi(options: ControlOptions): ControlApi {
     listNetworks: (request, caller) =>
       read(
         caller,
-        (view) => ({ networks: [...view.networks()] }),
+        (view) => ({ networks: networksShown(view) }),
         ({ control }, routed) => control.listNetworks(request, routed),
       ),
     createNetwork: (request, caller) => {
@@ -115,6 +132,7 @@ export function controlApi(options: ControlOptions): ControlApi {
         },
         (view) => view.network(id) ?? gone("network", id),
         ({ control }, routed) => control.createNetwork(request, { ...routed, requestId: id }),
+        unknownIfTaken,
       );
     },
     removeNetwork: (request, caller) =>
@@ -135,17 +153,28 @@ export function controlApi(options: ControlOptions): ControlApi {
   };
   return {
     ...calls,
-    // Every manager applies every change, so each can tell of it; nothing is asked of the leader.
-    watchEvents: (caller) => followEvents(store, options.nowMs, caller.signal),
+    // Every manager applies every change, so each can tell of it; nothing is asked of the leader. Which is why only the
+    // node itself may ask: no manager can be sure that another one still is one.
+    watchEvents: (caller) => {
+      if (caller.local) return followEvents(store, options.nowMs, caller.signal);
+      throw new Refused(refuse("permission-denied", "a manager is asked on its node's own socket"));
+    },
+    checkSwarm: options.check,
     probeNetwork: options.probe,
+    serviceLogs: options.logs,
+    inquire: options.inquire,
   };
 }
 
-/** The root key stays on the managers. */
+/**
+ * What signs certificates stays on the managers, and what unlocks them is asked for by itself; who was removed is of no
+ * use to who asks, and grows.
+ */
 function shownCluster(view: StoreView): Cluster | Refusal {
   const cluster = view.cluster();
   if (!cluster) return refuse("failed-precondition", "there is no swarm yet");
-  return { ...cluster, rootCaKey: Buffer.alloc(0) };
+  const kept = { unlockKey: Buffer.alloc(0) };
+  return { ...withoutKeys(cluster), ...kept, removedNodes: [], removed: [] };
 }
 
 function endpointsOf(view: StoreView, networkId: string, nodeId: string) {
@@ -154,20 +183,13 @@ function endpointsOf(view: StoreView, networkId: string, nodeId: string) {
   return nodeId === "" ? onNetwork : onNetwork.filter((endpoint) => endpoint.nodeId === nodeId);
 }
 
+/** Learners too: one that catches up is heard. */
+function unheard(consensus: Consensus<unknown>): string[] {
+  const { members } = consensus.status();
+  return members.filter(({ raftId }) => !consensus.reachable(raftId)).map(({ nodeId }) => nodeId);
+}
+
 function leaderNodeId(consensus: Consensus<unknown>): string {
   const { members, leaderId } = consensus.status();
   return members.find(({ raftId }) => raftId === leaderId)?.nodeId ?? "";
-}
-
-/** A removal that may have been done, and finds nothing now, was done. */
-function doneIfGone(refusal: Refusal): Record<string, never> | Refusal {
-  return refusal.code === "not-found" ? {} : refusal;
-}
-
-function idOf(object: { readonly id: string } | Refusal): string | Refusal {
-  return isRefusal(object) ? object : object.id;
-}
-
-function gone(kind: string, id: string): Refusal {
-  return refuse("not-found", `${kind} ${id} was removed again in the same moment`);
 }

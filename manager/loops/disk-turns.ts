@@ -1,4 +1,5 @@
 // One user of the disk at a time, in the order of asking (LogDisk's contract).
+import { Fault } from "../../common/fault.js";
 import type { LogDisk } from "../seams.js";
 
 export class DiskTurns {
@@ -29,4 +30,8 @@ export class DiskTurns {
     this.#closing ??= this.#last.then(() => this.disk.close());
     return this.#closing;
   }
+}
+
+export function isDiskFull(error: unknown): error is Fault {
+  return error instanceof Fault && error.code === "DISK_FULL";
 }

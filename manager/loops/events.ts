@@ -2,7 +2,9 @@
 
 import { Signal } from "../../common/watch.js";
 import type { SwarmEvent } from "../../proto/gen/control.js";
+import { type Service, UpdateState } from "../../proto/gen/service.js";
 import { NodeState, Role } from "../../proto/gen/types.js";
+import { onlySilence } from "../dispatch/silence.js";
 import { type Change, versionOf } from "../store/objects.js";
 import type { Store } from "../store/store.js";
 
@@ -39,18 +41,77 @@ export async function* followEvents(
 
 function eventOf(change: Change, timeMs: number): SwarmEvent | undefined {
   const { kind, id } = change;
-  if (kind !== "network" && kind !== "node") return undefined;
+  if (change.kind === "node" && onlySilence(change.before, change.after)) return undefined;
+  const about = describe(change);
+  if (about === undefined) return undefined;
   const object = change.after ?? change.before;
-  const name =
-    kind === "node"
-      ? (change.after ?? change.before)?.description?.hostname
-      : (change.after ?? change.before)?.spec?.name;
-  const action = !change.before ? "create" : !change.after ? "remove" : "update";
-  const attributes = kind === "node" ? nodeAttributes(change) : {};
+  const action = actionOf(change);
+  if (action === undefined) return undefined;
   const stamp = object?.meta?.updatedAtMs;
   // A removed object's own time is of its last change, not of its removal.
   const when = action === "remove" || !stamp || versionOf(object) === 0 ? timeMs : stamp;
-  return { kind, action, id, name: name ?? "", timeMs: when, attributes };
+  return { kind, action, id, timeMs: when, ...about };
+}
+
+/** `undefined`: it has been told already. */
+function actionOf(change: Change): "create" | "update" | "remove" | undefined {
+  const { kind, before, after } = change;
+  if (before === undefined) return "create";
+  // To a person a network is gone with the word that removes it.
+  if (kind === "network" && before.leaving) return undefined;
+  if (after === undefined || (kind === "network" && change.after?.leaving)) return "remove";
+  return "update";
+}
+
+/** `undefined` for what is no event to a person. */
+function describe(change: Change): Pick<SwarmEvent, "name" | "attributes"> | undefined {
+  switch (change.kind) {
+    case "node": {
+      const name = (change.after ?? change.before)?.description?.hostname ?? "";
+      return { name, attributes: nodeAttributes(change) };
+    }
+    case "service":
+      return { name: nameOf(change), attributes: serviceAttributes(change) };
+    case "network":
+    case "secret":
+    case "config":
+      return { name: nameOf(change), attributes: {} };
+    case "cluster":
+    case "endpoint":
+    case "quarantine":
+    case "task":
+    case "policy":
+      return undefined;
+  }
+}
+
+type Named = Change & { kind: "network" | "service" | "secret" | "config" };
+
+function nameOf({ before, after }: Named): string {
+  return (after ?? before)?.spec?.name ?? "";
+}
+
+/** Docker's (daemon/events.go): what of image, replicas and update state is another than before. */
+function serviceAttributes(change: Change & { kind: "service" }): Record<string, string> {
+  const { before, after } = change;
+  if (!before || !after) return {};
+  const attributes: Record<string, string> = {};
+  const note = (name: string, of: (service: Service) => string) => {
+    const [old, now] = [of(before), of(after)];
+    if (old === now) return;
+    if (old !== "") attributes[`${name}.old`] = old;
+    if (now !== "") attributes[`${name}.new`] = now;
+  };
+  note("image", ({ spec }) => spec?.task?.container?.image ?? "");
+  note("replicas", ({ spec }) =>
+    spec?.mode?.$case === "replicated" ? String(spec.mode.value.replicas) : "",
+  );
+  note("updatestate", ({ updateStatus }) =>
+    updateStatus === undefined || updateStatus.state === UpdateState.NONE
+      ? ""
+      : UpdateState[updateStatus.state].toLowerCase(),
+  );
+  return attributes;
 }
 
 /** Docker's: "state.old" and "state.new" when the state changed, and likewise the others. */
@@ -68,6 +129,10 @@ function nodeAttributes(change: Change & { kind: "node" }): Record<string, strin
   note("state", state(before.state), state(after.state));
   if (before.spec && after.spec) {
     note("role", role(before.spec.role), role(after.spec.role));
+  }
+  const renewed = after.expiredRenewal;
+  if (renewed && renewed.renewedAtMs !== before.expiredRenewal?.renewedAtMs) {
+    attributes["certificate.expired"] = new Date(renewed.expiredAtMs).toISOString();
   }
   return attributes;
 }

@@ -1,4 +1,5 @@
 // Who leads, as the rest of the manager needs to know it, and what runs only while this manager does.
+import { setMaxListeners } from "node:events";
 import type { Clock } from "../../common/clock.js";
 import { Fault } from "../../common/fault.js";
 import type { Logger } from "../../common/log.js";
@@ -67,6 +68,8 @@ export class Leadership {
         continue;
       }
       const term = new AbortController();
+      // Every session waits for its end, and there may be thousands: no leak.
+      setMaxListeners(0, term.signal);
       const end = () => term.abort(new Fault("NOT_LEADER"));
       const began = this.consensus.status().term;
       const unsubscribe = this.consensus.changed.subscribe((status) => {

@@ -13,10 +13,12 @@ const COUNT_DEFAULT = 3;
 const COUNT_MAX = 100;
 const TIMEOUT_DEFAULT_MS = 2_000;
 const TIMEOUT_MAX_MS = 60_000;
-const SIZE_MAX_BYTES = 65_000;
-// Choice: an agent starts a round of echoes each second at the slowest, and reports within this time.
+const SIZE_MAX_BYTES = 8_972;
+// Choice: an agent starts a round of echoes each second at the slowest, and reports within this time; one with many
+// endpoints reports of some after others.
 const ROUND_MS = 1_000;
 const REPORT_MS = 3_000;
+const RUN_MAX_MS = 300_000;
 const RESULTS_WAITING_MAX = 200_000;
 
 interface Running {
@@ -61,13 +63,14 @@ export class Probes {
     const running: Running = { waitingFor: new Set(), results: [], wake: new Signal() };
     this.#running.set(probeId, running);
     try {
+      const asked = new Set(request.fromNodeIds);
       for (const nodeId of new Set(view.nodesOn(network.id))) {
+        if (asked.size > 0 && !asked.has(nodeId)) continue;
         const probe = { probeId, networkId: network.id, count, timeoutMs, sizeBytes };
         if (sessions.probe(nodeId, probe)) running.waitingFor.add(nodeId);
         else yield silent(nodeId, "the node is not connected to the leader");
       }
-      const giveUpMs = this.clock.monotonicMs() + count * ROUND_MS + timeoutMs + REPORT_MS;
-      yield* this.#results(running, giveUpMs, signal);
+      yield* this.#results(running, count * ROUND_MS + timeoutMs + REPORT_MS, signal);
       for (const nodeId of running.waitingFor)
         yield silent(nodeId, "the node did not report in time");
     } finally {
@@ -77,10 +80,16 @@ export class Probes {
 
   async *#results(
     running: Running,
-    giveUpMs: number,
+    silentMs: number,
     signal: AbortSignal,
   ): AsyncIterable<ProbeResult> {
+    const endMs = this.clock.monotonicMs() + RUN_MAX_MS;
+    let giveUpMs = 0;
     for (;;) {
+      // As long as any node reports, those that wait for their turn are not silent.
+      if (running.results.length > 0 || giveUpMs === 0) {
+        giveUpMs = Math.min(endMs, this.clock.monotonicMs() + silentMs);
+      }
       // Judged before the results are taken: more may come, and the last node be done, while these are handed on.
       const leftMs = giveUpMs - this.clock.monotonicMs();
       const isOver = running.waitingFor.size === 0 || leftMs <= 0;
@@ -112,6 +121,7 @@ function silent(nodeId: string, error: string): ProbeResult {
     rttMinUs: 0,
     rttAvgUs: 0,
     rttMaxUs: 0,
+    toAddress: "",
     error,
   };
 }

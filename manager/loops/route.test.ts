@@ -5,7 +5,7 @@ import { NotLeader } from "../../common/grpc/status.js";
 import { Topic } from "../../common/watch.js";
 import type { RaftStatus } from "../seams.js";
 import { Leadership } from "./leadership.js";
-import { NO_LEADER, Router } from "./route.js";
+import { NO_LEADER, Router, unknownIfOutOfSequence, unknownIfTaken } from "./route.js";
 
 const SELF = 1;
 const OTHER = 2;
@@ -33,7 +33,11 @@ function world(leaderId: number) {
 function statusOf(leaderId: number): RaftStatus {
   const role = leaderId === SELF ? "leader" : "follower";
   const ready = leaderId === SELF;
-  return { raftId: SELF, role, term: 1, leaderId, commit: 1, applied: 1, members, ready };
+  const removalsFinal = ready;
+  return {
+    ...{ raftId: SELF, role, term: 1, leaderId, commit: 1, applied: 1, members },
+    ...{ ready, removalsFinal },
+  };
 }
 
 function callerOf(forwarded = false) {
@@ -53,6 +57,17 @@ const fails = (fault: Error, times: number, then: string) => {
 const unreachable = (sent: boolean) => new Fault("RPC_UNREACHABLE", { addr: "b:1", sent });
 
 describe("a request", () => {
+  test("that may have been done, of a manager that is not let in again, has an outcome that nobody knows", async () => {
+    let isFirst = true;
+    const asked = async () => {
+      if (!isFirst) return refuse("permission-denied", "the node is not a manager any more");
+      isFirst = false;
+      throw unreachable(true);
+    };
+    const answer = await world(OTHER).router.onLeader<string>(callerOf(), here, asked);
+    expect(isRefusal(answer) && answer.code).toBe("unavailable");
+  });
+
   test("is done here by the leader, and sent on by another", async () => {
     expect(await world(SELF).router.onLeader(callerOf(), here, there)).toBe("here");
     expect(await world(OTHER).router.onLeader(callerOf(), here, there)).toBe("at b:1");
@@ -96,6 +111,33 @@ describe("a request", () => {
     };
     expect(await settled(unreachable(true))).toBe("was done");
     expect(isRefusal(await settled(unreachable(false)))).toBe(true);
+  });
+
+  test("to change what was changed, and then removed, before it was asked again, has an outcome that nobody knows", async () => {
+    const changed = async (sent: boolean) => {
+      const flaky = fails(unreachable(sent), 1, "");
+      const there = async () => {
+        await flaky();
+        return refuse("not-found", "gone");
+      };
+      return world(OTHER).router.onLeader(callerOf(), here, there, unknownIfOutOfSequence);
+    };
+    expect(await changed(true)).toMatchObject({ code: "unavailable" });
+    expect(await changed(false)).toMatchObject({ code: "not-found" });
+  });
+
+  test("to make what is taken the second time has an outcome that nobody knows", async () => {
+    const made = async (sent: boolean, code: "already-exists" | "invalid-argument") => {
+      const flaky = fails(unreachable(sent), 1, "");
+      const there = async () => {
+        await flaky();
+        return refuse(code, "no");
+      };
+      return world(OTHER).router.onLeader(callerOf(), here, there, unknownIfTaken);
+    };
+    expect(await made(true, "already-exists")).toMatchObject({ code: "unavailable" });
+    expect(await made(true, "invalid-argument")).toMatchObject({ code: "invalid-argument" });
+    expect(await made(false, "already-exists")).toMatchObject({ code: "already-exists" });
   });
 
   test("that may have been done when time is up says so", async () => {

@@ -43,7 +43,11 @@ export class Router {
       try {
         const answer = await this.#ask(leader, caller, here, there);
         if (answer !== undefined) {
-          return maybeDone && isRefusal(answer.result) ? settle(answer.result) : answer.result;
+          if (!maybeDone || !isRefusal(answer.result)) return answer.result;
+          // Who is not let in to ask again has not heard what became of it.
+          return answer.result.code === "permission-denied"
+            ? OUTCOME_UNKNOWN
+            : settle(answer.result);
         }
       } catch (error) {
         // The manager that sent it here looks for the leader again.
@@ -130,9 +134,21 @@ function mustAskAgain(error: unknown): "not-done" | "maybe-done" {
   }
 }
 
-/** For changes that name the version they start from: refused the second time, done or not. */
+/**
+ * For changes that name the version they start from: refused the second time, done or not; also when what was changed
+ * has been removed since.
+ */
 export function unknownIfOutOfSequence(refusal: Refusal): Refusal {
-  return refusal.code === "failed-precondition" ? OUTCOME_UNKNOWN : refusal;
+  const mayFollow = refusal.code === "failed-precondition" || refusal.code === "not-found";
+  return mayFollow ? OUTCOME_UNKNOWN : refusal;
+}
+
+/**
+ * For what is made under an id that was chosen at first. Found under that id it was done; refused the second time it may
+ * have been done as well: removed since by somebody who saw it, and its name or port taken by somebody else.
+ */
+export function unknownIfTaken(refusal: Refusal): Refusal {
+  return refusal.code === "invalid-argument" ? refusal : OUTCOME_UNKNOWN;
 }
 
 const OUTCOME_UNKNOWN = refuse(

@@ -1,31 +1,48 @@
 // The sessions of the nodes' agents, on the leader, for as long as it leads. A session sends what its
-// node does not have yet, computed when the last message has been taken: however much changes
-// meanwhile, one wake-up waits, and a slow agent gets fewer and larger deltas.
+// node does not have yet (dispatch/following.ts), made when the last message has been taken: however
+// much changes meanwhile, one wake-up waits.
 import type { Clock } from "../../common/clock.js";
-import { Fault, isRefusal, messageOf, Refused, refuse } from "../../common/fault.js";
+import { Fault, messageOf, Refused, refuse } from "../../common/fault.js";
 import type { Logger } from "../../common/log.js";
 import { Signal } from "../../common/watch.js";
-import {
-  type AgentMessage,
-  type Hello,
-  type ManagerMessage,
-  NodeUpdate,
-  type Probe,
-  type ProbeReport,
+import type {
+  AgentInquiry,
+  AgentMessage,
+  Applied,
+  Check,
+  CheckReport,
+  Hello,
+  LogSubscription,
+  ManagerMessage,
+  Probe,
+  ProbeReport,
+  TaskReport,
 } from "../../proto/gen/dispatcher.js";
 import { NodeState } from "../../proto/gen/types.js";
 import { forgetUnheard } from "../control/node.js";
-import { markNodeDown, recordNodeSession } from "../control/session.js";
-import { affectedNodes } from "../dispatch/affected.js";
-import { assignmentsFor, isEmptyDelta } from "../dispatch/assignments.js";
+import { markNodeDown, resignManager } from "../control/session.js";
+import { type Affected, affectedNodes } from "../dispatch/affected.js";
+import type { NodeWay } from "../dispatch/data-path-move.js";
+import { Following, NEVER_SENT } from "../dispatch/following.js";
 import { Liveness } from "../dispatch/liveness.js";
-import { nodeUpdateFor } from "../dispatch/node-update.js";
+import { Pace } from "../dispatch/pace.js";
+import { SharedDeltas } from "../dispatch/shared-deltas.js";
 import type { Caller } from "../seams.js";
 import type { Store } from "../store/store.js";
+import { DataPathMoves } from "./data-path-moves.js";
+import {
+  aborted,
+  mustBeOfThisSwarm,
+  receiveHello,
+  recordBeginning,
+  refusalFor,
+} from "./session-begin.js";
+import { hasApplied, Settling } from "./settle.js";
+import { SilenceWatch } from "./silence.js";
 import type { Writer } from "./write.js";
 
-// Choice: probes of this many networks at once wait for one slow agent; more are not asked of it.
-const PROBES_WAITING_MAX = 16;
+// Choice: this many questions (probes, logs) wait for one slow agent; more are not asked of it.
+const ASKED_WAITING_MAX = 64;
 // Docker's default, should the cluster's own say nothing.
 const HEARTBEAT_PERIOD_MS = 5_000;
 /** Docker's words for a node that missed its heartbeats. */
@@ -38,32 +55,47 @@ export interface SessionsOptions {
   readonly log: Logger;
   /** How long an agent may take to say Hello. */
   readonly helloMs: number;
+  readonly onCheckReport: (nodeId: string, report: CheckReport) => void;
+  /** The node's clock, as its heartbeat says. */
+  readonly onClock: (nodeId: string, theirMs: number) => void;
   readonly onProbeReport: (nodeId: string, report: ProbeReport) => void;
+  readonly onTaskReports: (nodeId: string, reports: readonly TaskReport[]) => void;
+  readonly onEnded: (nodeId: string) => void;
 }
 
 interface Session {
   readonly nodeId: string;
   readonly wake: Signal;
   readonly end: (reason: Error) => void;
-  readonly probes: Probe[];
-  /** What the agent holds. */
-  revision: number;
-  assignmentsDue: boolean;
-  updateDue: boolean;
-  /** The last NodeUpdate sent, encoded: it is sent again only when it says something else. */
-  lastUpdate: Uint8Array | undefined;
+  /** Questions that wait to be sent. */
+  readonly asked: ManagerMessage[];
+  /** How often it was asked to beat. */
+  readonly beatMs: number;
+  readonly following: Following;
 }
 
 export class Sessions {
   readonly #sessions = new Map<string, Session>();
   readonly #liveness: Liveness;
+  readonly #silence: SilenceWatch;
+  readonly #settling: Settling;
+  readonly #moves: DataPathMoves;
+  readonly #shared = new SharedDeltas();
+  readonly #pace = new Pace();
 
   constructor(private readonly options: SessionsOptions) {
+    this.#settling = new Settling(options.clock);
     this.#liveness = new Liveness(this.#heartbeatPeriodMs());
+    this.#silence = new SilenceWatch(options);
+    this.#moves = new DataPathMoves(options, (revision) => this.#ways(revision));
   }
 
   /** Runs until this manager no longer leads; all sessions end with it. */
   async run(term: AbortSignal): Promise<void> {
+    await Promise.all([this.#watch(term), this.#silence.run(term), this.#moves.run(term)]);
+  }
+
+  async #watch(term: AbortSignal): Promise<void> {
     const { store, clock, log } = this.options;
     const alive = [...store.view.nodes()].filter((node) => node.state !== NodeState.DOWN);
     this.#liveness.begin(
@@ -113,7 +145,7 @@ export class Sessions {
     const messages = incoming[Symbol.asyncIterator]();
     let session: Session | undefined;
     try {
-      const hello = await this.#hello(messages, ended.signal);
+      const hello = await receiveHello(messages, this.options, ended.signal);
       await this.#begin(nodeId, hello, caller.remoteAddr);
       session = this.#open(nodeId, hello, end);
       const heard = this.#hear(session, messages, ended.signal);
@@ -128,59 +160,84 @@ export class Sessions {
       term.removeEventListener("abort", onTerm);
       caller.signal.removeEventListener("abort", onGone);
       if (session && this.#sessions.get(nodeId) === session) this.#sessions.delete(nodeId);
+      if (session) this.#settling.ended(session.following);
+      if (session) this.options.onEnded(nodeId);
     }
   }
 
   /** Asks the node's agent to measure; false when it has no session or cannot take more. */
   probe(nodeId: string, probe: Probe): boolean {
+    return this.#post(nodeId, { message: { $case: "probe", value: probe } });
+  }
+
+  /** Asks what is wrong there; false as above. */
+  check(nodeId: string, check: Check): boolean {
+    return this.#post(nodeId, { message: { $case: "check", value: check } });
+  }
+
+  askLogs(nodeId: string, subscription: LogSubscription): boolean {
+    return this.#post(nodeId, { message: { $case: "logs", value: subscription } });
+  }
+
+  closeLogs(nodeId: string, subscriptionId: number): boolean {
+    return this.#post(nodeId, { message: { $case: "logsClosed", value: subscriptionId } });
+  }
+
+  inquire(nodeId: string, inquiry: AgentInquiry): boolean {
+    return this.#post(nodeId, { message: { $case: "inquiry", value: inquiry } });
+  }
+
+  closeInquiry(nodeId: string, inquiryId: number): boolean {
+    return this.#post(nodeId, { message: { $case: "inquiryClosed", value: inquiryId } });
+  }
+
+  #post(nodeId: string, message: ManagerMessage): boolean {
     const session = this.#sessions.get(nodeId);
-    if (!session || session.probes.length >= PROBES_WAITING_MAX) return false;
-    session.probes.push(probe);
+    if (!session || session.asked.length >= ASKED_WAITING_MAX) return false;
+    session.asked.push(message);
     session.wake.notify();
     return true;
+  }
+
+  /** Resolves when all nodes that are heard have applied it. */
+  async settled(revision: number, signal: AbortSignal): Promise<void> {
+    const heard: Following[] = [];
+    for (const { nodeId, following } of this.#sessions.values()) {
+      if (this.#silence.isSilent(nodeId)) this.#settling.ended(following);
+      else heard.push(following);
+    }
+    await this.#settling.settled(revision, heard, signal);
   }
 
   /** The node says goodbye. One that never had a session gives up its join, and leaves nothing. */
   async leave(nodeId: string): Promise<void> {
     this.#liveness.forget(nodeId);
+    this.#silence.forget(nodeId);
     const { writer } = this.options;
     const forgotten = await writer.write(
-      (draft, nowMs) => forgetUnheard(draft, nodeId, nowMs),
+      (draft, nowMs) => {
+        const isForgotten = forgetUnheard(draft, nodeId, nowMs);
+        if (!isForgotten) resignManager(draft, nodeId);
+        return isForgotten;
+      },
       (_view, gone) => gone,
     );
     if (forgotten === true) return;
     await this.#markDown(nodeId, "the node left the swarm");
   }
 
-  async #hello(messages: AsyncIterator<AgentMessage>, signal: AbortSignal): Promise<Hello> {
-    const late = new AbortController();
-    const timeout = this.options.clock.sleep(this.options.helloMs, late.signal).then(() => {
-      throw new Refused(refuse("failed-precondition", "the agent did not say hello in time"));
-    });
-    try {
-      const first = await Promise.race([messages.next(), timeout, aborted(signal)]);
-      const message = first.done ? undefined : first.value.message;
-      if (message?.$case === "hello") return message.value;
-      throw new Refused(refuse("invalid-argument", "a session begins with Hello"));
-    } finally {
-      timeout.catch(() => {});
-      late.abort(new Fault("SESSION_ENDED"));
-    }
-  }
-
-  /** Records what the node says of itself; costs no entry when nothing is new. */
+  /** Records what the node says of itself, and counts it as heard. */
   async #begin(nodeId: string, hello: Hello, addr: string): Promise<void> {
-    const { store, writer, clock } = this.options;
-    const cluster = store.view.cluster();
-    if (hello.clusterId !== "" && hello.clusterId !== cluster?.id) {
-      throw new Refused(refuse("failed-precondition", "this manager belongs to another swarm"));
+    const { store, clock } = this.options;
+    mustBeOfThisSwarm(hello, store.view);
+    this.#silence.heard(nodeId, this.#beatMs());
+    const silent = this.#silence.isSilent(nodeId);
+    try {
+      await recordBeginning(this.options, { nodeId, hello, addr, silent });
+    } catch (error) {
+      if (error instanceof Refused) this.#silence.forget(nodeId);
+      throw error;
     }
-    const { description, dataPathAddr } = hello;
-    const recorded = await writer.write(
-      (draft) => recordNodeSession(draft, { nodeId, description, addr, dataPathAddr }),
-      () => true,
-    );
-    if (isRefusal(recorded)) throw new Refused(this.#refusalFor(nodeId) ?? recorded);
     this.#liveness.beat(nodeId, clock.monotonicMs());
   }
 
@@ -191,11 +248,9 @@ export class Sessions {
       nodeId,
       wake: new Signal(),
       end,
-      probes: [],
-      revision: hello.revision,
-      assignmentsDue: true,
-      updateDue: true,
-      lastUpdate: undefined,
+      asked: [],
+      beatMs: this.#beatMs(),
+      following: new Following(nodeId, this.#isOfNow(hello) ? hello.revision : 0),
     };
     this.#sessions.set(nodeId, session);
     session.wake.notify();
@@ -207,13 +262,18 @@ export class Sessions {
     messages: AsyncIterator<AgentMessage>,
     signal: AbortSignal,
   ): Promise<void> {
-    const { clock, onProbeReport } = this.options;
+    const { clock, onCheckReport, onClock, onProbeReport, onTaskReports } = this.options;
     for (;;) {
       const next = await messages.next();
       if (next.done || signal.aborted) return;
       this.#liveness.beat(session.nodeId, clock.monotonicMs());
+      this.#silence.heard(session.nodeId, session.beatMs);
       const { message } = next.value;
+      if (message?.$case === "applied") this.#noteApplied(session, message.value);
+      if (message?.$case === "heartbeat") onClock(session.nodeId, message.value.nowMs);
+      if (message?.$case === "checked") onCheckReport(session.nodeId, message.value);
       if (message?.$case === "probe") onProbeReport(session.nodeId, message.value);
+      if (message?.$case === "tasks") onTaskReports(session.nodeId, message.value.reports);
     }
   }
 
@@ -222,65 +282,66 @@ export class Sessions {
     send: (message: ManagerMessage) => Promise<void>,
     signal: AbortSignal,
   ): Promise<void> {
-    await send({ message: { $case: "welcome", value: this.#welcome() } });
-    let first = true;
+    const { store } = this.options;
+    const { following, nodeId } = session;
+    // Each takes its time, and the node may be removed meanwhile: then it is told nothing more.
+    const say = async (message: ManagerMessage) => {
+      if (store.view.node(nodeId) === undefined) throw this.#removed(nodeId);
+      await send(message);
+    };
+    await say({ message: { $case: "welcome", value: this.#welcome(session) } });
     for (;;) {
       await session.wake.wait(signal);
-      if (session.updateDue) await this.#tellUpdate(session, send);
-      if (session.assignmentsDue) await this.#tellAssignments(session, send, first);
-      first = false;
-      for (const probe of session.probes.splice(0)) {
-        await send({ message: { $case: "probe", value: probe } });
+      const update = following.takeUpdate(store.view);
+      if (update === "removed") throw this.#removed(nodeId);
+      if (update !== undefined) await say({ message: { $case: "node", value: update } });
+      if (following.assignmentsDue) {
+        await this.#turn(following, signal);
+        const assignments = following.takeAssignments(store.view, this.#shared);
+        if (assignments === undefined) this.#settling.progressed(following);
+        else await say({ message: { $case: "assignments", value: assignments } });
       }
+      for (const message of session.asked.splice(0)) await say(message);
     }
   }
 
-  async #tellUpdate(
-    session: Session,
-    send: (message: ManagerMessage) => Promise<void>,
-  ): Promise<void> {
-    session.updateDue = false;
-    const update = nodeUpdateFor(this.options.store.view, session.nodeId);
-    if (!update) {
-      const why = this.#refusalFor(session.nodeId);
-      throw new Refused(why ?? refuse("not-found", `node ${session.nodeId} not found`));
-    }
-    const bytes = NodeUpdate.encode(update).finish();
-    if (session.lastUpdate && Buffer.compare(session.lastUpdate, bytes) === 0) return;
-    session.lastUpdate = bytes;
-    await send({ message: { $case: "node", value: update } });
+  /** The first message is not held back: until then the node may lack everything. */
+  async #turn({ sent }: Following, signal: AbortSignal): Promise<void> {
+    if (sent === NEVER_SENT) return;
+    const { clock } = this.options;
+    const inMs = this.#pace.takeTurn(clock.monotonicMs());
+    if (inMs > 0) await clock.sleep(inMs, signal);
   }
 
-  async #tellAssignments(
-    session: Session,
-    send: (message: ManagerMessage) => Promise<void>,
-    first: boolean,
-  ): Promise<void> {
-    session.assignmentsDue = false;
-    const { view } = this.options.store;
-    const assignments = assignmentsFor(view, session.nodeId, session.revision);
-    session.revision = assignments.revision;
-    // The first is sent even if empty: the agent waits for it to know that it is up to date.
-    if (!first && isEmptyDelta(assignments)) return;
-    await send({ message: { $case: "assignments", value: assignments } });
+  /** Of each node that has a session. */
+  #ways(revision: number): readonly NodeWay[] {
+    return [...this.#sessions.values()].map(({ nodeId, following }) => ({
+      nodeId,
+      applied: hasApplied(following, revision),
+      ...following.way,
+    }));
   }
 
-  #note(affected: ReturnType<typeof affectedNodes>, revision: number): void {
-    for (const session of this.#sessions.values()) {
-      const concerns = (nodes: "all" | ReadonlySet<string>) =>
-        nodes === "all" || nodes.has(session.nodeId);
-      if (concerns(affected.nodeUpdates)) session.updateDue = true;
-      if (concerns(affected.assignments)) session.assignmentsDue = true;
-      // A change that does not concern the node is known to it by not concerning it; so a quiet node
-      // does not fall out of the memory of changes.
-      else if (!session.assignmentsDue) session.revision = revision;
-      if (session.updateDue || session.assignmentsDue) session.wake.notify();
+  #noteApplied({ following }: Session, applied: Applied): void {
+    following.hasApplied(applied, this.options.store.view.revision);
+    this.#settling.progressed(following);
+  }
+
+  /** Costs what the change concerns, and not what there is. */
+  #note(affected: Affected, revision: number): void {
+    const { assignments, nodeUpdates } = affected;
+    const isForAll = assignments === "all" || nodeUpdates === "all";
+    const nodeIds = isForAll ? this.#sessions.keys() : [...assignments, ...nodeUpdates];
+    for (const nodeId of nodeIds) {
+      const session = this.#sessions.get(nodeId);
+      if (session?.following.note(affected, revision)) session.wake.notify();
     }
   }
 
   async #markDown(nodeId: string, why: string): Promise<void> {
     const { writer, log } = this.options;
     log.warn({ node: nodeId, why }, "node is down");
+    this.#silence.forget(nodeId);
     this.#sessions.get(nodeId)?.end(new Refused(refuse("unavailable", why)));
     try {
       await writer.write(
@@ -294,13 +355,24 @@ export class Sessions {
     }
   }
 
-  #welcome() {
+  #welcome({ beatMs }: Session) {
     const cluster = this.options.store.view.cluster();
     return {
       clusterId: cluster?.id ?? "",
       heartbeatPeriodMs: this.#heartbeatPeriodMs(),
       dataPathPort: cluster?.dataPathPort ?? 0,
+      beatMs,
+      generation: cluster?.generation ?? 0,
     };
+  }
+
+  /** Revisions of before the swarm was begun anew mean something else. */
+  #isOfNow({ generation }: Hello): boolean {
+    return generation === (this.options.store.view.cluster()?.generation ?? 0);
+  }
+
+  #beatMs(): number {
+    return this.#silence.beatMs(this.#heartbeatPeriodMs());
   }
 
   #heartbeatPeriodMs(): number {
@@ -308,24 +380,12 @@ export class Sessions {
     return wanted === 0 ? HEARTBEAT_PERIOD_MS : wanted;
   }
 
-  #refusalFor(nodeId: string) {
-    const { view } = this.options.store;
-    if (view.node(nodeId) || !view.cluster()) return undefined;
-    return refuse(
-      "permission-denied",
-      `node ${nodeId} was removed from the swarm; leave the swarm there, then join again`,
-    );
+  #removed(nodeId: string): Refused {
+    const why = refusalFor(this.options.store.view, nodeId);
+    return new Refused(why ?? refuse("not-found", `node ${nodeId} not found`));
   }
 
   #notLeading(): Refused {
     return new Refused(refuse("unavailable", "this manager no longer leads the swarm"));
   }
-}
-
-/** Rejects when aborted; never resolves. */
-function aborted(signal: AbortSignal): Promise<never> {
-  return new Promise((_resolve, reject) => {
-    if (signal.aborted) reject(signal.reason);
-    signal.addEventListener("abort", () => reject(signal.reason), { once: true });
-  });
 }

@@ -5,22 +5,12 @@ import { silentLogger } from "../../common/log.js";
 import { Topic } from "../../common/watch.js";
 import { Batch } from "../../proto/gen/store.js";
 import { Cluster, Node } from "../../proto/gen/types.js";
+import { LEADER } from "../../test/fakes/idle-log.js";
 import type { Consensus, RaftStatus } from "../seams.js";
 import { type Outcomes, Store } from "../store/store.js";
 import { type Request, Writer } from "./write.js";
 
 const NODE = Node.fromPartial({ publicKeyDigest: Buffer.from([1]) });
-const LEADER: RaftStatus = {
-  raftId: 1,
-  role: "leader",
-  term: 1,
-  leaderId: 1,
-  commit: 0,
-  applied: 0,
-  members: [],
-  ready: true,
-};
-
 /** A group of one that commits when it is told to, or fails as it is told to. */
 class SlowConsensus implements Consensus<Outcomes> {
   readonly changed = new Topic<RaftStatus>();
@@ -40,7 +30,8 @@ class SlowConsensus implements Consensus<Outcomes> {
       this.proposed.push({ data, settle });
     });
   }
-  readBarrier = async () => {};
+  /** Resolves at once unless a test says otherwise. */
+  readBarrier: () => Promise<void> = async () => {};
   changeMembers = async () => {};
   caughtUpLearners = () => [];
   transferLeadership = async () => {};
@@ -92,9 +83,9 @@ describe("the writer", () => {
     expect(consensus.proposed).toHaveLength(2);
     const { transactions } = Batch.decode(consensus.proposed[1]?.data ?? new Uint8Array());
     expect(transactions).toHaveLength(1);
+    consensus.proposed[1]?.settle();
     const refused = await answers[1];
     expect(isRefusal(refused) && refused.code).toBe("already-exists");
-    consensus.proposed[1]?.settle();
     expect(await answers[0]).toBe("c");
     expect(await answers[2]).toBe("c");
   });
@@ -103,6 +94,36 @@ describe("the writer", () => {
     const { consensus, ask } = world();
     expect(await ask(look)).toBeUndefined();
     expect(consensus.proposed).toHaveLength(0);
+  });
+
+  test("a refusal that rests on what the same entry writes is none when the entry is lost", async () => {
+    const { consensus, ask, turn } = world();
+    const answers = [ask(make), ask(make)].map((answer) => answer.catch((error) => error.code));
+    await turn();
+    consensus.proposed[0]?.settle(new Fault("LEADERSHIP_LOST"));
+    expect(await Promise.all(answers)).toEqual(["LEADERSHIP_LOST", "LEADERSHIP_LOST"]);
+  });
+
+  test("a manager that leads no more refuses nothing and shows nothing by what it holds", async () => {
+    const { consensus, ask, turn } = world();
+    const made = ask(make);
+    await turn();
+    consensus.proposed[0]?.settle();
+    await made;
+    let confirm = (_lost?: Fault) => {};
+    consensus.readBarrier = () =>
+      new Promise((resolve, reject) => {
+        confirm = (lost) => (lost ? reject(lost) : resolve());
+      });
+    const lost = [ask(make), ask(look)].map((answer) => answer.catch((error) => error.code));
+    await turn();
+    confirm(new Fault("NOT_LEADER"));
+    expect(await Promise.all(lost)).toEqual(["NOT_LEADER", "NOT_LEADER"]);
+    const refused = ask(make);
+    const first = await Promise.race([refused, turn().then(() => "waits")]);
+    expect(first).toBe("waits");
+    confirm();
+    expect(isRefusal(await refused)).toBe(true);
   });
 
   const failures = [
@@ -135,6 +156,29 @@ describe("the writer", () => {
     expect(consensus.proposed).toHaveLength(0);
   });
 
+  test("undoes a request that the log cannot hold, and does the others", async () => {
+    const { consensus, ask, turn, store } = world();
+    const first = ask((draft) => {
+      draft.create("node", { ...NODE, id: "n" });
+      return "n";
+    });
+    await turn();
+    const bad = ask((draft) => {
+      const spec = { ...Cluster.fromPartial({}), id: "bad", dataPathPort: 0.5 };
+      draft.create("cluster", spec);
+      return "bad";
+    });
+    const failed = expect(bad).rejects.toThrow();
+    const good = ask(make);
+    consensus.proposed[0]?.settle();
+    await first;
+    await failed;
+    await turn();
+    consensus.proposed[1]?.settle();
+    expect(await good).toBe("c");
+    expect(store.view.cluster()?.id).toBe("c");
+  });
+
   test("undoes a request that throws, and does the others", async () => {
     const { consensus, ask, turn } = world();
     const bug = ask((draft) => {
@@ -160,5 +204,33 @@ describe("the writer", () => {
     const refused = await waiting;
     expect(isRefusal(refused) && refused.message).toContain("stopping");
     await done;
+  });
+
+  test("keeps an entry small: what would make it too large waits for the next", async () => {
+    const { store, consensus, writer, turn } = world();
+    const secret = (n: number): Request<string> => {
+      const spec = {
+        name: `s${n}`,
+        labels: {},
+        data: Buffer.alloc(500 * 1024 - 1),
+        templating: "",
+      };
+      return (draft) => {
+        draft.create("secret", { id: `s${n}`, meta: undefined, spec });
+        return `s${n}`;
+      };
+    };
+    const answers = [0, 1, 2, 3, 4, 5, 6].map((n) => writer.write(secret(n), (_view, id) => id));
+    const sizes: number[] = [];
+    for (let entry = 0; entry < 3; entry++) {
+      await turn();
+      const proposed = consensus.proposed[entry];
+      sizes.push(Batch.decode(proposed?.data ?? Buffer.alloc(0)).transactions.length);
+      proposed?.settle();
+      await turn();
+    }
+    expect(sizes).toEqual([3, 3, 1]);
+    expect(await Promise.all(answers)).toEqual(["s0", "s1", "s2", "s3", "s4", "s5", "s6"]);
+    expect([...store.view.secrets()]).toHaveLength(7);
   });
 });

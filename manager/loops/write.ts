@@ -2,21 +2,31 @@
 // one draft of the store, becomes one Raft entry, and is answered when that entry is applied. So a
 // request's allocations are inside its own transaction, two requests never conflict, and many share
 // one fsync. One batch is outstanding at a time.
+//
+// A refusal is an answer too, and so is "nothing to do": it rests on what was read here, perhaps on what another
+// request of the batch wrote. It is given when the batch's entry is applied or, when there is none, when a majority
+// has confirmed that this manager still leads.
+import { BinaryWriter } from "@bufbuild/protobuf/wire";
 import type { Clock } from "../../common/clock.js";
 import { assert, Fault, isRefusal, messageOf, type Refusal, refuse } from "../../common/fault.js";
 import { newSwarmId } from "../../common/ids.js";
 import type { Logger } from "../../common/log.js";
 import type { Random } from "../../common/random.js";
 import { Signal } from "../../common/watch.js";
-import { Batch, type Transaction } from "../../proto/gen/store.js";
+import { Transaction } from "../../proto/gen/store.js";
 import type { Context } from "../control/context.js";
 import type { Consensus } from "../seams.js";
 import type { Outcomes, Store } from "../store/store.js";
 import type { Draft, StoreView } from "../store/view.js";
 
-// Choice: more waiting than this is answered "busy" at once; a batch stays far below a Raft message.
+// Choice: more waiting than this is answered "busy" at once.
 const QUEUE_MAX = 4096;
 const BATCH_MAX = 256;
+// Choice: half of what an entry may be (manager/raft/limits.ts). What would make a batch larger waits for
+// the next one; a single request that is larger is refused for itself, and no other with it.
+const BATCH_BYTES_MAX = 1024 * 1024;
+// proto/store.proto: Batch.transactions, length-delimited.
+const TRANSACTIONS_TAG = (1 << 3) | 2;
 
 export type Request<T> = (draft: Draft, nowMs: number) => T | Refusal;
 
@@ -26,12 +36,12 @@ export function requestContext(nowMs: number, random: Random): Context {
 }
 
 interface Waiting {
-  /** Runs in the draft. Undefined: answered already, and nothing was kept. */
-  attempt(draft: Draft, nowMs: number): Attempted | undefined;
+  /** Runs in the draft. */
+  attempt(draft: Draft, nowMs: number): Attempted;
   fail(error: unknown): void;
 }
 interface Attempted {
-  /** The entry is applied. */
+  /** What was read is so, and what was written is applied. */
   done(view: StoreView): void;
   refused(refusal: Refusal): void;
 }
@@ -68,10 +78,7 @@ export class Writer {
       this.#queue.push({
         attempt(draft, nowMs) {
           const result = draft.attempt(nowMs, (inner) => request(inner, nowMs));
-          if (isRefusal(result)) {
-            resolve(result);
-            return undefined;
-          }
+          if (isRefusal(result)) return { done: () => resolve(result), refused: resolve };
           return { done: (view) => resolve(after(view, result)), refused: resolve };
         },
         fail(error) {
@@ -108,13 +115,13 @@ export class Writer {
       for (const waiting of batch) waiting.fail(new Fault("NOT_LEADER"));
       return;
     }
-    const { transactions, pending } = this.#draft(batch);
-    if (transactions.length === 0) {
-      for (const { attempted } of pending) attempted.done(store.view);
+    const { data, pending } = this.#draft(batch);
+    if (data === undefined) {
+      // The next batch need not wait for that.
+      void this.#confirm(pending, signal);
       return;
     }
     try {
-      const data = Batch.encode({ transactions }).finish();
       const outcomes = await consensus.propose(data, signal);
       answerAll(pending, outcomes, store.view);
     } catch (error) {
@@ -122,30 +129,66 @@ export class Writer {
     }
   }
 
-  /** Runs the requests; `pending` are those not answered, with the transaction that each became. */
+  async #confirm(pending: readonly Pending[], signal: AbortSignal): Promise<void> {
+    if (pending.length === 0) return;
+    const { store, consensus } = this.options;
+    try {
+      await consensus.readBarrier(signal);
+      for (const { attempted } of pending) attempted.done(store.view);
+    } catch (error) {
+      for (const { waiting } of pending) waiting.fail(error);
+    }
+  }
+
+  /**
+   * Runs the requests, and puts back those that would make the entry too large. `pending` are those that ran,
+   * with the transaction that each became; `data` is the entry, if anything changed.
+   */
   #draft(batch: readonly Waiting[]): {
-    transactions: readonly Transaction[];
+    data: Uint8Array | undefined;
     pending: readonly Pending[];
   } {
     const nowMs = this.options.clock.nowMs();
     const pending: Pending[] = [];
-    const transactions = this.options.store.draft((draft) => {
-      for (const waiting of batch) {
-        const before = draft.transactions.length;
+    const encoded: Uint8Array[] = [];
+    let bytes = 0;
+    this.options.store.draft((draft) => {
+      for (const [i, waiting] of batch.entries()) {
+        if (bytes >= BATCH_BYTES_MAX) {
+          this.#queue.unshift(...batch.slice(i));
+          return;
+        }
         try {
           const attempted = waiting.attempt(draft, nowMs);
-          const position = draft.transactions.length > before ? before : undefined;
-          if (attempted) pending.push({ waiting, attempted, position });
+          const transaction = draft.transactions[encoded.length];
+          const position = transaction && encoded.length;
+          if (transaction) {
+            const data = Transaction.encode(transaction).finish();
+            encoded.push(data);
+            bytes += data.length;
+          }
+          pending.push({ waiting, attempted, position });
         } catch (error) {
           // A bug in one request; its changes are undone, the others go on.
           this.options.log.error({ err: messageOf(error) }, "request threw");
           waiting.fail(error);
+          // It changed the draft, and cannot be written: nobody after it may build on that.
+          if (draft.transactions.length > encoded.length) {
+            this.#queue.unshift(...batch.slice(i + 1));
+            return;
+          }
         }
       }
-      return [...draft.transactions];
     });
-    return { transactions, pending };
+    return { data: encoded.length === 0 ? undefined : entryOf(encoded), pending };
   }
+}
+
+/** A Batch, from transactions that are encoded already. */
+function entryOf(transactions: readonly Uint8Array[]): Uint8Array {
+  const writer = new BinaryWriter();
+  for (const data of transactions) writer.uint32(TRANSACTIONS_TAG).bytes(data);
+  return writer.finish();
 }
 
 interface Pending {
