@@ -1,28 +1,36 @@
 // The steps on sandboxes and on the endpoints in them.
 
+import { randomInt } from "node:crypto";
 import { EBUSY, EEXIST } from "../../common/errno.js";
 import { Fault } from "../../common/fault.js";
 import { putAddress } from "../netlink/interface-address.js";
 import {
   changeLink,
   changePort,
-  decodeLink,
+  deleteGroup,
   deleteLink,
   dumpLinks,
   type Link,
   newVeth,
 } from "../netlink/link.js";
+import { decodeLink } from "../netlink/link-decode.js";
 import { putBridgeRow } from "../netlink/neighbour.js";
 import { putRoute } from "../netlink/route.js";
+import { ENDPOINT_PORT } from "../reconcile/bridge-port.js";
 import { aliasOf, BRIDGE, newbornName, portName } from "../reconcile/names.js";
-import { ENDPOINT_PORT } from "../reconcile/plan.js";
-import type { MakeEndpoint } from "../reconcile/step.js";
+import type { MakeEndpoint, PortRemoval } from "../reconcile/step.js";
+import { mustHave } from "./ipv6.js";
+import { admitLoopback, putReturn } from "./mesh-steps.js";
 import { createNamespace, isNamespace, removeNamespace, within } from "./namespace.js";
 import { NetlinkError, NetlinkSocket } from "./netlink-socket.js";
 import { findLink, mustLink, removeLink } from "./network-steps.js";
 import type { Places } from "./places.js";
 import { sentenceFault } from "./sentence.js";
-import { openSandbox, quietInterface } from "./sysctl.js";
+import { openMesh, openReturn, openSandbox, quietInterface } from "./sysctl.js";
+
+// Choice: what people and distributions number groups with are small numbers (iproute2's rt_dsfield, group).
+const GROUP_MIN = 2 ** 24;
+const GROUP_MAX = 2 ** 31;
 
 export function makeSandbox(places: Places, id: string): void {
   const path = places.sandboxPath({ kind: "own", id });
@@ -68,14 +76,35 @@ export function removeEndpoint(places: Places, vni: number, port: string): void 
   if (place !== undefined) removeLink(place.socket, port);
 }
 
+/** Together, in each namespace; those that are not there are not missed. */
+export function removePorts(places: Places, steps: readonly PortRemoval[]): void {
+  const bySocket = new Map<NetlinkSocket, string[]>();
+  for (const step of steps) {
+    const place = step.kind === "unplug" ? places.underlay : places.network(step.vni);
+    if (place === undefined) continue;
+    bySocket.set(place.socket, [...(bySocket.get(place.socket) ?? []), step.port]);
+  }
+  for (const [socket, ports] of bySocket) {
+    const links = ports.flatMap((port) => findLink(socket, port) ?? []);
+    // A number of its own each time: what an earlier try marked may be wanted by now.
+    const group = randomInt(GROUP_MIN, GROUP_MAX);
+    for (const { ifindex } of links) socket.request((to) => changeLink(to, ifindex, { group }));
+    if (links.length > 0) socket.request((writer) => deleteGroup(writer, group));
+  }
+}
+
+/** What both kinds of endpoints have in common: on a network of the swarm, and on a bridge of the machine. */
+export type Pair = Pick<MakeEndpoint, "endpoint" | "mtuBytes" | "routes">;
+
 /** The far end of a whole pair. Half of one, or one that leads elsewhere, is removed first. */
-function ensurePair(
+export function ensurePair(
   near: NetlinkSocket,
   inside: NetlinkSocket,
   netnsFd: number,
-  step: MakeEndpoint,
+  step: Pair,
 ): Link {
-  const { endpointId, mac } = step.endpoint;
+  const { endpointId, mac, prefixes } = step.endpoint;
+  mustHave(prefixes.map(({ ip }) => ip.family));
   const name = portName(endpointId);
   const newborn = newbornName(endpointId);
   const alias = aliasOf(endpointId);
@@ -106,14 +135,20 @@ function dressPort(near: NetlinkSocket, step: MakeEndpoint): void {
   near.request((writer) => changeLink(writer, ifindex, { up: true }));
 }
 
-function quiet(places: Places, step: MakeEndpoint, name: string): void {
+export function quiet(places: Places, step: Pair, name: string): void {
   const hasIpv6 = step.endpoint.prefixes.some(({ ip }) => ip.family === 6);
   const path = places.sandboxPath(step.endpoint.sandbox);
-  if (path === undefined) quietInterface(name, hasIpv6);
-  else within(path, () => quietInterface(name, hasIpv6));
+  const { mesh, returning } = step.endpoint;
+  const set = () => {
+    if (mesh !== undefined) return openMesh(name);
+    quietInterface(name, hasIpv6);
+    if (returning !== undefined) openReturn(name);
+  };
+  if (path === undefined) set();
+  else within(path, set);
 }
 
-function dressInside(inside: NetlinkSocket, far: Link, step: MakeEndpoint): void {
+export function dressInside(inside: NetlinkSocket, far: Link, step: Pair): void {
   const { endpoint, mtuBytes } = step;
   const { ifindex } = far;
   if (far.name !== endpoint.interfaceName) rename(inside, far, step);
@@ -127,13 +162,16 @@ function dressInside(inside: NetlinkSocket, far: Link, step: MakeEndpoint): void
       inside.request((writer) => putRoute(writer, { prefix, gateway: undefined, ifindex })),
     );
   }
-  const { gateway } = endpoint;
-  if (gateway === undefined) return;
-  const prefix = { ip: { family: gateway.family, value: 0n }, length: 0 } as const;
-  ask("ROUTE", () => inside.request((writer) => putRoute(writer, { prefix, gateway, ifindex })));
+  const { gateways, returning, mesh } = endpoint;
+  if (mesh !== undefined) ask("ROUTE", () => admitLoopback(inside, ifindex, mesh));
+  if (returning !== undefined) ask("ROUTE", () => putReturn(inside, ifindex, returning));
+  for (const gateway of gateways ?? []) {
+    const prefix = { ip: { family: gateway.family, value: 0n }, length: 0 } as const;
+    ask("ROUTE", () => inside.request((writer) => putRoute(writer, { prefix, gateway, ifindex })));
+  }
 }
 
-function rename(inside: NetlinkSocket, { ifindex }: Link, { endpoint }: MakeEndpoint): void {
+function rename(inside: NetlinkSocket, { ifindex }: Link, { endpoint }: Pair): void {
   const { sandbox, interfaceName, endpointId } = endpoint;
   const change = { rename: interfaceName, alias: aliasOf(endpointId) };
   try {

@@ -15,12 +15,14 @@ import {
   SOL_NETLINK,
 } from "../netlink/constants.js";
 import { eachMessage, endingOf, isInterrupted, type NetlinkMessage } from "../netlink/message.js";
+import { NETLINK_NETFILTER } from "../netlink/nftables-constants.js";
 import { NetlinkWriter } from "../netlink/writer.js";
 import {
   bind,
   MSG_DONTWAIT,
   MSG_TRUNC,
   SO_RCVBUFFORCE,
+  SO_SNDBUFFORCE,
   SOCK_RAW,
   SOL_SOCKET,
   send,
@@ -35,6 +37,10 @@ const MESSAGES_A_SEND = 500;
 const RECEIVE_BYTES = 65_536;
 // Choice: holds the events of some ten thousand rows written at once.
 const RECEIVE_BUFFER_BYTES = 4 << 20;
+// Choice: holds a table with some fifty thousand elements; for a larger one there is made room.
+const TRANSACTION_BYTES = 4 << 20;
+// sock.h: what the kernel keeps of a send buffer for itself (netlink_sendmsg), and more.
+const SEND_SLACK_BYTES = 4096;
 // Choice: a dump that is overtaken this often is taken as it is; the next look sees the rest.
 const DUMP_TRIES = 5;
 
@@ -63,8 +69,9 @@ export class NetlinkSocket {
   readonly fd: number;
   #sequence = 1;
 
-  constructor(groups: readonly number[] = []) {
-    this.fd = socket(AF_NETLINK, SOCK_RAW, NETLINK_ROUTE);
+  /** `protocol`: NETLINK_ROUTE or NETLINK_NETFILTER. */
+  constructor(groups: readonly number[] = [], protocol: number = NETLINK_ROUTE) {
+    this.fd = socket(AF_NETLINK, SOCK_RAW, protocol);
     try {
       // struct sockaddr_nl: family, then zeroes: the kernel chooses the port id.
       const address = Buffer.alloc(12);
@@ -73,6 +80,9 @@ export class NetlinkSocket {
       setsockopt(this.fd, SOL_NETLINK, NETLINK_CAP_ACK, 1);
       setsockopt(this.fd, SOL_NETLINK, NETLINK_EXT_ACK, 1);
       setsockopt(this.fd, SOL_SOCKET, SO_RCVBUFFORCE, RECEIVE_BUFFER_BYTES);
+      if (protocol === NETLINK_NETFILTER) {
+        setsockopt(this.fd, SOL_SOCKET, SO_SNDBUFFORCE, TRANSACTION_BYTES);
+      }
       for (const group of groups) setsockopt(this.fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, group);
     } catch (error) {
       closeSync(this.fd);
@@ -96,6 +106,37 @@ export class NetlinkSocket {
     write(writer);
     const failure = this.batch(writer)[0];
     if (failure !== undefined) throw new NetlinkError(failure.errno, failure.text);
+  }
+
+  /**
+   * All requests in one datagram, as a batch of nf_tables has to come. Throws `NetlinkError` with the first
+   * that the kernel refused; then none of them was done.
+   */
+  transaction(writer: NetlinkWriter): void {
+    const first = this.#sequence;
+    this.#sequence += writer.count;
+    const bytes = writer.slice(0, writer.count, first);
+    if (bytes.length > TRANSACTION_BYTES) {
+      setsockopt(this.fd, SOL_SOCKET, SO_SNDBUFFORCE, bytes.length + SEND_SLACK_BYTES);
+    }
+    this.#send(bytes);
+    let refusal: NetlinkError | undefined;
+    const visit = (message: NetlinkMessage) => {
+      const ending = endingOf(message);
+      if (ending === undefined || message.sequence < first || ending.errno === 0) return;
+      refusal ??= new NetlinkError(ending.errno, ending.text);
+    };
+    // How many answers there are depends on the kernel's age; all are there when send returns.
+    for (;;) {
+      const length = tryRecv(this.fd, buffer, MSG_DONTWAIT | MSG_TRUNC);
+      if (length === -EAGAIN) break;
+      if (length === -EINTR) continue;
+      if (length < 0) throw new Fault("NETLINK_RECEIVE", {}, new SystemError("recv", -length));
+      if (length > buffer.length || !eachMessage(buffer, length, visit)) {
+        throw new Fault("NETLINK_ANSWER_CUT", { length });
+      }
+    }
+    if (refusal !== undefined) throw refusal;
   }
 
   /** The typed answers of a dump. Starts over if a change overtook it. */
@@ -185,8 +226,9 @@ export class NetlinkEvents {
   constructor(
     groups: readonly number[],
     private readonly matters: (message: NetlinkMessage) => boolean,
+    protocol: number = NETLINK_ROUTE,
   ) {
-    this.#socket = new NetlinkSocket(groups);
+    this.#socket = new NetlinkSocket(groups, protocol);
   }
 
   get fd(): number {

@@ -1,7 +1,8 @@
 // Finds out who has a VNI on this machine, when the kernel says only that somebody has. The kernel keeps
 // one list a UDP port and namespace of sockets, but the device itself may stand in any other namespace.
 import { closeSync, openSync } from "node:fs";
-import { decodeLink, dumpLinks } from "../netlink/link.js";
+import { dumpLinks } from "../netlink/link.js";
+import { decodeLink } from "../netlink/link-decode.js";
 import { decodeNamespaceId, getNamespaceId } from "../netlink/namespace-id.js";
 import { ALIAS, networkFile } from "../reconcile/names.js";
 import { mountedNamespaces, within } from "./namespace.js";

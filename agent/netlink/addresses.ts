@@ -14,9 +14,15 @@ export function macText(bytes: Buffer, from: number, to: number): string {
 }
 
 export function macBytes(mac: string): Buffer {
-  const bytes = Buffer.alloc(MAC_BYTES);
-  for (let i = 0; i < MAC_BYTES; i++) bytes[i] = Number.parseInt(mac.slice(3 * i, 3 * i + 2), 16);
+  const bytes = Buffer.allocUnsafe(MAC_BYTES);
+  for (let i = 0; i < MAC_BYTES; i++) {
+    bytes[i] = (nibble(mac.charCodeAt(3 * i)) << 4) | nibble(mac.charCodeAt(3 * i + 1));
+  }
   return bytes;
+}
+/** Of a hexadecimal digit, in either case. */
+function nibble(code: number): number {
+  return (code & 0xf) + (code >= 0x40 ? 9 : 0);
 }
 
 /** Canonical text; empty unless there are 4 or 16 bytes. */
@@ -29,10 +35,26 @@ export function ipText(bytes: Buffer, from: number, to: number): string {
 
 /** The bytes of canonical text; empty if it is no address. */
 export function ipTextBytes(text: string): Uint8Array {
-  if (!text.includes(":")) {
-    const parts = text.split(".");
-    if (parts.length === 4) return Uint8Array.from(parts, Number);
-  }
+  const bytes = ipv4TextBytes(text);
+  if (bytes !== undefined) return bytes;
   const ip: Ip | undefined = parseIp(text);
   return ip === undefined ? new Uint8Array(0) : ipToBytes(ip);
+}
+
+/** Undefined unless there are four numbers with dots between. What is canonical needs no more checks. */
+function ipv4TextBytes(text: string): Uint8Array | undefined {
+  const bytes = new Uint8Array(4);
+  let part = 0;
+  let value = 0;
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    if (code >= 0x30 && code <= 0x39) value = value * 10 + code - 0x30;
+    else if (code !== 0x2e || part === 3) return undefined;
+    else {
+      bytes[part++] = value;
+      value = 0;
+    }
+  }
+  bytes[part] = value;
+  return part === 3 ? bytes : undefined;
 }

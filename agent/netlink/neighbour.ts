@@ -19,6 +19,7 @@ import {
   NLM_F_REPLACE,
   NTF_MASTER,
   NTF_SELF,
+  NTF_USE,
   NUD_NOARP,
   NUD_PERMANENT,
   NUD_REACHABLE,
@@ -129,6 +130,14 @@ export function putNeighbour(
     header(writer, familyOf(ip), ifindex, NUD_PERMANENT, 0);
     writer.attribute(NDA_DST, ipTextBytes(ip));
     writer.attribute(NDA_LLADDR, macBytes(mac));
+  });
+}
+
+/** As if a frame had just been sent to it: the kernel then makes sure soon that it is still there. */
+export function useNeighbour(writer: NetlinkWriter, ifindex: number, ip: string): void {
+  writer.message(RTM_NEWNEIGH, 0, () => {
+    header(writer, familyOf(ip), ifindex, 0, NTF_USE);
+    writer.attribute(NDA_DST, ipTextBytes(ip));
   });
 }
 

@@ -2,13 +2,15 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { type Ip, type Prefix, parseIp, parsePrefix } from "../../common/address.js";
 import { errnoName, errnoText } from "../../common/errno.js";
+import { messageIn, messagesOf, written } from "../../test/fakes/netlink-bytes.js";
 import { ipText, ipTextBytes, macBytes, macText } from "./addresses.js";
 import { eachAttribute } from "./attribute.js";
 import * as captured from "./captured.js";
 import { NLM_F_ACK, NLM_F_ACK_TLVS, NLM_F_CAPPED, NLMSG_ERROR } from "./constants.js";
 import { decodeAddress, deleteAddress, putAddress } from "./interface-address.js";
-import { changeLink, changePort, decodeLink, newBridge, newVeth, newVxlan } from "./link.js";
-import { eachMessage, endingOf, type NetlinkMessage } from "./message.js";
+import { changeLink, changePort, newBridge, newVeth, newVxlan } from "./link.js";
+import { decodeLink } from "./link-decode.js";
+import { endingOf } from "./message.js";
 import { decodeNamespaceId, getNamespaceId } from "./namespace-id.js";
 import {
   appendFlood,
@@ -19,6 +21,7 @@ import {
   ZERO_MAC,
 } from "./neighbour.js";
 import { decodeRoute, putRoute } from "./route.js";
+import { askRouteTo, decodeRouteTo } from "./route-to.js";
 import { NetlinkWriter } from "./writer.js";
 
 const ip = (text: string) => parseIp(text) as Ip;
@@ -27,30 +30,24 @@ const DECODERS = [
   decodeLink,
   decodeAddress,
   decodeRoute,
+  decodeRouteTo,
   decodeNeighbour,
   decodeNamespaceId,
   endingOf,
 ];
 
-function messagesOf(bytes: Buffer): NetlinkMessage[] {
-  const messages: NetlinkMessage[] = [];
-  eachMessage(bytes, bytes.length, (message) => messages.push(message));
-  return messages;
-}
-function only(bytes: Buffer): NetlinkMessage {
-  const [message] = messagesOf(bytes);
-  if (message === undefined) throw new Error("no message");
-  return message;
-}
-function written(write: (writer: NetlinkWriter) => void): NetlinkMessage {
-  const writer = new NetlinkWriter();
-  write(writer);
-  return only(writer.slice(0, writer.count, 1));
-}
+const sole = (write: (writer: NetlinkWriter) => void) => messageIn(written(write));
+
+test("the way to an address is asked for with its source", () => {
+  const { bytes, from, to } = sole((w) => askRouteTo(w, ip("192.0.2.2"), ip("192.0.2.1")));
+  // family 2, /32 to, /32 from; then RTA_DST and RTA_SRC.
+  const want = "02202000" + "0000000000000000" + "08000100c0000202" + "08000200c0000201";
+  expect(bytes.toString("hex", from, to)).toBe(want);
+});
 
 describe("what Linux sent is read", () => {
   test("a VXLAN device that is a bridge's port", () => {
-    expect(decodeLink(only(captured.VXLAN_LINK))).toEqual({
+    expect(decodeLink(messageIn(captured.VXLAN_LINK))).toEqual({
       ifindex: 3,
       name: "vx0",
       kind: "vxlan",
@@ -62,7 +59,7 @@ describe("what Linux sent is read", () => {
       peer: 0,
       linkNetnsid: undefined,
       port: { learning: false, unicastFlood: false, neighSuppress: true },
-      vxlan: { vni: 4097, local: "192.0.2.1", port: 4789, learning: false },
+      vxlan: { vni: 4097, local: "192.0.2.1", port: 4789, learning: false, df: "unset" },
     });
   });
 
@@ -70,32 +67,32 @@ describe("what Linux sent is read", () => {
   const cases = [
     {
       name: "a static row of a bridge",
-      got: () => decodeNeighbour(only(captured.BRIDGE_ROW)),
+      got: () => decodeNeighbour(messageIn(captured.BRIDGE_ROW)),
       want: { family: 7, ifindex: 3, state: 0x40, flags: 0, mac, ip: "" },
     },
     {
       name: "a static row of a VXLAN device",
-      got: () => decodeNeighbour(only(captured.VXLAN_ROW)),
+      got: () => decodeNeighbour(messageIn(captured.VXLAN_ROW)),
       want: { family: 7, ifindex: 3, state: 0x42, flags: 2, mac, ip: "192.0.2.2" },
     },
     {
       name: "a permanent neighbour",
-      got: () => decodeNeighbour(only(captured.NEIGHBOUR)),
+      got: () => decodeNeighbour(messageIn(captured.NEIGHBOUR)),
       want: { family: 2, ifindex: 2, state: 0x80, flags: 0, mac, ip: "10.0.1.4" },
     },
     {
       name: "an address",
-      got: () => decodeAddress(only(captured.ADDRESS)),
+      got: () => decodeAddress(messageIn(captured.ADDRESS)),
       want: { ifindex: 2, prefix: "10.0.1.2/24", scope: 0 },
     },
     {
       name: "a connected route",
-      got: () => decodeRoute(only(captured.ROUTE)),
+      got: () => decodeRoute(messageIn(captured.ROUTE)),
       want: { table: 254, type: 1, prefix: "10.0.1.0/24", gateway: undefined, ifindex: 2 },
     },
     {
       name: "a capped refusal",
-      got: () => endingOf(only(captured.REFUSAL)),
+      got: () => endingOf(messageIn(captured.REFUSAL)),
       want: { errno: 17, text: "" },
     },
   ];
@@ -106,40 +103,40 @@ describe("what we write reads back", () => {
   test("addresses, routes, rows and neighbours of both families", () => {
     for (const text of ["10.0.1.3/24", "fd00:1::3/64"]) {
       for (const write of [putAddress, deleteAddress]) {
-        expect(decodeAddress(written((w) => write(w, 7, prefix(text))))).toMatchObject({
+        expect(decodeAddress(sole((w) => write(w, 7, prefix(text))))).toMatchObject({
           ifindex: 7,
           prefix: text,
         });
       }
       const route = { prefix: prefix(text), gateway: undefined, ifindex: 9 };
-      expect(decodeRoute(written((w) => putRoute(w, route)))).toMatchObject({
+      expect(decodeRoute(sole((w) => putRoute(w, route)))).toMatchObject({
         prefix: text,
         ifindex: 9,
         table: 254,
       });
     }
     const away = { prefix: prefix("0.0.0.0/0"), gateway: ip("10.0.1.1"), ifindex: 9 };
-    expect(decodeRoute(written((w) => putRoute(w, away)))).toMatchObject({
+    expect(decodeRoute(sole((w) => putRoute(w, away)))).toMatchObject({
       prefix: "0.0.0.0/0",
       gateway: "10.0.1.1",
     });
     const mac = "02:42:0a:00:01:03";
-    expect(decodeNeighbour(written((w) => putRemote(w, 4, mac, "2001:db8::7")))).toMatchObject({
+    expect(decodeNeighbour(sole((w) => putRemote(w, 4, mac, "2001:db8::7")))).toMatchObject({
       mac,
       ip: "2001:db8::7",
       flags: 6,
       state: 0x42,
     });
-    expect(decodeNeighbour(written((w) => putBridgeRow(w, 4, mac)))).toMatchObject({
+    expect(decodeNeighbour(sole((w) => putBridgeRow(w, 4, mac)))).toMatchObject({
       mac,
       flags: 4,
       state: 0x40,
     });
-    expect(decodeNeighbour(written((w) => appendFlood(w, 4, "192.0.2.9")))).toMatchObject({
+    expect(decodeNeighbour(sole((w) => appendFlood(w, 4, "192.0.2.9")))).toMatchObject({
       mac: ZERO_MAC,
       ip: "192.0.2.9",
     });
-    expect(decodeNeighbour(written((w) => putNeighbour(w, 4, "fd00::1", mac)))).toMatchObject({
+    expect(decodeNeighbour(sole((w) => putNeighbour(w, 4, "fd00::1", mac)))).toMatchObject({
       family: 10,
       ip: "fd00::1",
       mac,
@@ -153,18 +150,24 @@ describe("what we write reads back", () => {
       local: ip("192.0.2.1"),
       port: 4789,
       mtuBytes: 1450,
+      df: "inherit",
       netnsFd: 9,
-    };
-    expect(decodeLink(written((w) => newVxlan(w, vxlan)))).toMatchObject({
+    } as const;
+    expect(decodeLink(sole((w) => newVxlan(w, vxlan)))).toMatchObject({
       name: "vxlan0",
       kind: "vxlan",
       mtuBytes: 1450,
-      vxlan: { vni: 4097, local: "192.0.2.1", port: 4789, learning: false },
+      vxlan: { vni: 4097, local: "192.0.2.1", port: 4789, learning: false, df: "inherit" },
     });
     const over6 = { ...vxlan, local: ip("2001:db8::1") };
-    expect(decodeLink(written((w) => newVxlan(w, over6)))?.vxlan?.local).toBe("2001:db8::1");
-    const bridge = { name: "br0", mac: "02:53:6b:00:10:01", mtuBytes: 1450 };
-    expect(decodeLink(written((w) => newBridge(w, bridge)))).toMatchObject({
+    expect(decodeLink(sole((w) => newVxlan(w, over6)))?.vxlan?.local).toBe("2001:db8::1");
+    const bridge = {
+      name: "br0",
+      mac: "02:53:6b:00:10:01",
+      mtuBytes: 1450,
+      groups: { snooping: true, querier: true },
+    };
+    expect(decodeLink(sole((w) => newBridge(w, bridge)))).toMatchObject({
       ...bridge,
       kind: "bridge",
       up: true,
@@ -174,14 +177,14 @@ describe("what we write reads back", () => {
       mtuBytes: 1450,
       peer: { name: "sk-1", mac: "02:42:0a:00:01:03", netnsFd: 3 },
     };
-    expect(decodeLink(written((w) => newVeth(w, veth)))).toMatchObject({
+    expect(decodeLink(sole((w) => newVeth(w, veth)))).toMatchObject({
       name: "v-1",
       kind: "veth",
     });
     const port = { learning: false, unicastFlood: true, neighSuppress: true };
-    expect(decodeLink(written((w) => changePort(w, 4, port)))?.port).toEqual(port);
+    expect(decodeLink(sole((w) => changePort(w, 4, port)))?.port).toEqual(port);
     const change = { rename: "eth0", alias: "skein:x", mtuBytes: 1400, master: 3, up: true };
-    expect(decodeLink(written((w) => changeLink(w, 4, change)))).toMatchObject({
+    expect(decodeLink(sole((w) => changeLink(w, 4, change)))).toMatchObject({
       ifindex: 4,
       name: "eth0",
       alias: "skein:x",
@@ -274,7 +277,7 @@ test("the kernel's own words come out of an extended acknowledgement", () => {
   bytes.writeUInt16LE(NLMSG_ERROR, 4);
   bytes.writeUInt16LE(NLM_F_CAPPED | NLM_F_ACK_TLVS, 6);
   bytes.writeInt32LE(-17, 16);
-  expect(endingOf(only(bytes))).toEqual({
+  expect(endingOf(messageIn(bytes))).toEqual({
     errno: 17,
     text: "A VXLAN device with the specified VNI already exists",
   });
@@ -287,5 +290,5 @@ test("error numbers have their names", () => {
 });
 
 test("a question for a namespace's number carries the descriptor", () => {
-  expect(written((w) => getNamespaceId(w, 5)).to).toBe(16 + 4 + 8);
+  expect(sole((w) => getNamespaceId(w, 5)).to).toBe(16 + 4 + 8);
 });

@@ -14,17 +14,24 @@ import {
   NLM_F_CREATE,
   NLM_F_DUMP,
   NLM_F_REPLACE,
+  RT_SCOPE_HOST,
   RT_SCOPE_LINK,
   RT_SCOPE_UNIVERSE,
+  RT_TABLE_COMPAT,
+  RT_TABLE_LOCAL,
   RT_TABLE_MAIN,
   RTA_DST,
   RTA_GATEWAY,
   RTA_OIF,
+  RTA_PRIORITY,
+  RTA_SRC,
   RTA_TABLE,
   RTM_DELROUTE,
   RTM_GETROUTE,
   RTM_NEWROUTE,
+  RTN_LOCAL,
   RTN_UNICAST,
+  RTNH_F_ONLINK,
   RTPROT_STATIC,
 } from "./constants.js";
 import type { NetlinkMessage } from "./message.js";
@@ -67,24 +74,70 @@ export function dumpRoutes(writer: NetlinkWriter): void {
   });
 }
 
-/** On-link without a gateway. */
+/** Asks which way the machine would send from one of its addresses; answered with one route. */
+export function getRoute(writer: NetlinkWriter, to: Ip, from: Ip): void {
+  const bytes = ipToBytes(to);
+  const source = ipToBytes(from);
+  writer.message(RTM_GETROUTE, 0, () => {
+    writer.u8(to.family === 4 ? AF_INET : AF_INET6);
+    writer.u8(8 * bytes.length);
+    writer.u8(8 * source.length);
+    writer.u8(0);
+    for (let i = 0; i < 2; i++) writer.u32(0);
+    writer.attribute(RTA_DST, bytes);
+    writer.attribute(RTA_SRC, source);
+  });
+}
+
+/**
+ * On-link without a gateway. Of the main table unless it says another; a gateway of another table need not be
+ * reachable by a route.
+ */
 export function putRoute(
   writer: NetlinkWriter,
-  route: { readonly prefix: Prefix; readonly gateway: Ip | undefined; readonly ifindex: number },
+  route: {
+    readonly prefix: Prefix;
+    readonly gateway: Ip | undefined;
+    readonly ifindex: number;
+    readonly table?: number;
+  },
 ): void {
-  const { prefix, gateway, ifindex } = route;
+  const { prefix, gateway, ifindex, table } = route;
   writer.message(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, () => {
     writer.u8(prefix.ip.family === 4 ? AF_INET : AF_INET6);
     writer.u8(prefix.length);
     writer.u8(0);
     writer.u8(0);
-    writer.u8(RT_TABLE_MAIN);
+    writer.u8(table === undefined ? RT_TABLE_MAIN : RT_TABLE_COMPAT);
     writer.u8(RTPROT_STATIC);
     writer.u8(gateway === undefined ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE);
     writer.u8(RTN_UNICAST);
-    writer.u32(0);
+    writer.u32(table === undefined ? 0 : RTNH_F_ONLINK);
     if (prefix.length > 0) writer.attribute(RTA_DST, ipToBytes(prefix.ip));
     if (gateway !== undefined) writer.attribute(RTA_GATEWAY, ipToBytes(gateway));
     writer.attributeU32(RTA_OIF, ifindex);
+    if (table !== undefined) writer.attributeU32(RTA_TABLE, table);
+  });
+}
+
+// Choice: after the kernel's own, which have 0.
+const LOCAL_METRIC = 4096;
+
+/** An address of this machine may also be reached by this interface. */
+export function putLocalRoute(writer: NetlinkWriter, ip: Ip, ifindex: number): void {
+  const bytes = ipToBytes(ip);
+  writer.message(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, () => {
+    writer.u8(ip.family === 4 ? AF_INET : AF_INET6);
+    writer.u8(8 * bytes.length);
+    writer.u8(0);
+    writer.u8(0);
+    writer.u8(RT_TABLE_LOCAL);
+    writer.u8(RTPROT_STATIC);
+    writer.u8(RT_SCOPE_HOST);
+    writer.u8(RTN_LOCAL);
+    writer.u32(0);
+    writer.attribute(RTA_DST, bytes);
+    writer.attributeU32(RTA_OIF, ifindex);
+    writer.attributeU32(RTA_PRIORITY, LOCAL_METRIC);
   });
 }

@@ -66,6 +66,23 @@ export class NetlinkWriter {
     const at = this.#attributeHeader(type, 4);
     this.#bytes.writeUInt32LE(value >>> 0, at);
   }
+  /** Network byte order, as netfilter's. */
+  attributeU32be(type: number, value: number): void {
+    const at = this.#attributeHeader(type, 4);
+    this.#bytes.writeUInt32BE(value >>> 0, at);
+  }
+  attributeU64(type: number, value: bigint): void {
+    const at = this.#attributeHeader(type, 8);
+    this.#bytes.writeBigUInt64LE(value, at);
+  }
+  attributeU64be(type: number, value: bigint): void {
+    const at = this.#attributeHeader(type, 8);
+    this.#bytes.writeBigUInt64BE(value, at);
+  }
+  /** A nest whose inside is there already. */
+  nested(type: number, inside: Uint8Array): void {
+    this.attribute(type | NLA_F_NESTED, inside);
+  }
   /** NUL-terminated, as rtnetlink's string policies take it. */
   attributeText(type: number, value: string): void {
     this.attribute(type, Buffer.from(`${value}\0`, "utf8"));
