@@ -36,6 +36,25 @@ test("an unreachable names the identifier and address of the request that it is 
     kind: "error",
     identifier: 77,
     to: Buffer.from([10, 0, 1, 9]),
+    mtuBytes: undefined,
+  });
+});
+
+test("fragmentation needed and packet too big name the MTU of the smaller link", () => {
+  const ip = Buffer.alloc(20);
+  ip[0] = 0x45;
+  const echo = encodeEcho(4, 77, 0, new Uint8Array(0));
+  const needed = Buffer.from([3, 4, 0, 0, 0, 0, 0x05, 0x78]);
+  expect(decodeIcmp(4, Buffer.concat([ip, needed, ip, echo]))).toMatchObject({
+    kind: "error",
+    mtuBytes: 1400,
+  });
+  const tooBig = Buffer.from([2, 0, 0, 0, 0, 0, 0x05, 0x00]);
+  const request = encodeEcho(6, 78, 0, new Uint8Array(0));
+  expect(decodeIcmp(6, Buffer.concat([tooBig, Buffer.alloc(40), request]))).toMatchObject({
+    kind: "error",
+    identifier: 78,
+    mtuBytes: 1280,
   });
 });
 

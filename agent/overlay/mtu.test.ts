@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { innerMtuBytes } from "./mtu.js";
+import { encryptedMtuBytes, innerMtuBytes, wireguardMtuBytes } from "./mtu.js";
 
 const cases = [
   { name: "Ethernet over IPv4 leaves 1450", underlay: 1500, family: 4, want: 1450 },
@@ -11,4 +11,30 @@ const cases = [
 
 for (const c of cases) {
   test(c.name, () => expect(innerMtuBytes(c.underlay, c.family)).toBe(c.want));
+}
+
+const encrypted = [
+  { name: "1500 over IPv4", underlay: 1500, family: 4, device: 1440, network: 1370 },
+  {
+    name: "1500 over IPv6, to a multiple of 16",
+    underlay: 1500,
+    family: 6,
+    device: 1408,
+    network: 1338,
+  },
+  { name: "jumbo frames", underlay: 9000, family: 4, device: 8928, network: 8858 },
+  {
+    name: "an underlay too small for IPv6 inside",
+    underlay: 1300,
+    family: 4,
+    device: 1280,
+    network: 1162,
+  },
+] as const;
+
+for (const c of encrypted) {
+  test(`encrypted, ${c.name}`, () => {
+    expect(wireguardMtuBytes(c.underlay, c.family)).toBe(c.device);
+    expect(encryptedMtuBytes(c.underlay, c.family)).toBe(c.network);
+  });
 }
