@@ -22,6 +22,12 @@ export function logPath(folder: string, age: number): string {
   return join(folder, age === 0 ? "log.json" : `log.json.${age}`);
 }
 
+/** The other way round; undefined: it is no log file. */
+export function logAge(name: string): number | undefined {
+  const found = /^log\.json(?:\.(\d{1,4}))?$/.exec(name);
+  return found === null ? undefined : Number(found[1] ?? 0);
+}
+
 export function formatTime(unixMs: number): string {
   const whole = Math.floor(unixMs);
   const micros = String(Math.floor((unixMs - whole) * 1000)).padStart(3, "0");

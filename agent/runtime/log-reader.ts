@@ -1,10 +1,10 @@
 // Reads a container's log files, oldest first, and follows them while they grow and rotate.
 import { type FSWatcher, watch } from "node:fs";
-import { type FileHandle, open, stat } from "node:fs/promises";
+import { type FileHandle, open, readdir, stat } from "node:fs/promises";
 import { Signal } from "../../common/watch.js";
 import type { LogOptions } from "../seams.js";
 import { encodeFrame, STDERR, STDOUT } from "../task/stdio-frame.js";
-import { decodeLogLine, LOG_FILES, type LogLine, logPath } from "./log-format.js";
+import { decodeLogLine, type LogLine, logAge, logPath } from "./log-format.js";
 
 const LINE_FEED = 0x0a;
 const READ_BYTES = 256 * 1024;
@@ -132,7 +132,8 @@ class LogFile {
 
   /** The file that was begun after this one; undefined while this is the newest. */
   async successor(): Promise<LogFile | undefined> {
-    for (let age = 0; age < LOG_FILES; age++) {
+    const files = await filesIn(this.folder);
+    for (let age = 0; age < files; age++) {
       const inode = await inodeOf(logPath(this.folder, age));
       if (inode === this.inode) return age === 0 ? undefined : openAt(this.folder, age - 1);
     }
@@ -146,11 +147,17 @@ class LogFile {
 }
 
 async function oldest(folder: string): Promise<LogFile | undefined> {
-  for (let age = LOG_FILES - 1; age >= 0; age--) {
+  for (let age = (await filesIn(folder)) - 1; age >= 0; age--) {
     const file = await openAt(folder, age);
     if (file !== undefined) return file;
   }
   return undefined;
+}
+
+/** How many there are: one more than the oldest one's age. */
+async function filesIn(folder: string): Promise<number> {
+  const names = await readdir(folder).catch(() => []);
+  return 1 + names.reduce((oldest, name) => Math.max(oldest, logAge(name) ?? 0), 0);
 }
 
 async function openAt(folder: string, age: number): Promise<LogFile | undefined> {

@@ -4,7 +4,7 @@ import { accessSync, constants, statSync } from "node:fs";
 import { join, resolve } from "node:path";
 
 // The shell's codes, which Docker kept: POSIX XCU 2.8.2, "Exit Status for Commands".
-export const EXIT_NOT_FOUND = 127;
+const EXIT_NOT_FOUND = 127;
 export const EXIT_NOT_EXECUTABLE = 126;
 
 export type Lookup =

@@ -1,7 +1,13 @@
 // Carries a process's output to its log and to those who are attached. Who reads slowly slows the
 // process down, as a pipe does, and after a long while without reading anything is cut off: a forgotten
 // terminal must not stop a service for good. The log gets every byte before anybody else does.
-import type { Child } from "./launcher.js";
+import type { Readable } from "node:stream";
+
+/** Where a process's output comes from. With a terminal all of it comes as `stdout`. */
+export interface OutputSource {
+  readonly stdout: Readable;
+  readonly stderr: Readable | undefined;
+}
 
 export interface OutletClient {
   /** Bytes that are queued for it. */
@@ -18,17 +24,17 @@ const LOOK_AGAIN_MS = 50;
 export class Outlet {
   readonly #clients = new Set<OutletClient>();
   readonly #slow = new Map<OutletClient, { queuedBytes: number; sinceMs: number }>();
-  #child: Child | undefined;
+  #source: OutputSource | undefined;
   #hurry = false;
 
   /** Resolves when all output has been carried. */
   carry(
-    child: Child,
+    source: OutputSource,
     keep: (stream: "stdout" | "stderr", chunk: Buffer) => void,
   ): Promise<unknown> {
-    this.#child = child;
+    this.#source = source;
     const carried = (["stdout", "stderr"] as const).map((name) => {
-      const stream = child[name];
+      const stream = source[name];
       if (stream === undefined) return undefined;
       stream.on("data", (chunk: Buffer) => {
         keep(name, chunk);
@@ -83,7 +89,7 @@ export class Outlet {
   }
 
   #flow(how: "pause" | "resume"): void {
-    this.#child?.stdout[how]();
-    this.#child?.stderr?.[how]();
+    this.#source?.stdout[how]();
+    this.#source?.stderr?.[how]();
   }
 }

@@ -2,12 +2,12 @@
 // outlives the agent. It is for putting things on a network, not for keeping them in: the command sees
 // the machine's files and has its user's rights.
 import { spawn } from "node:child_process";
-import { closeSync, openSync } from "node:fs";
+import { closeSync, existsSync, openSync } from "node:fs";
 import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { Readable } from "node:stream";
 import { fileURLToPath } from "node:url";
-import { Fault } from "../../common/fault.js";
+import { Fault, refuse } from "../../common/fault.js";
 import type { ContainerSpec } from "../seams.js";
 import type { Adopted, Launch, Runtime, Supervised, Surroundings } from "../task/runtime.js";
 import { hostnameOf } from "../task/spec.js";
@@ -24,6 +24,8 @@ export interface ProcessRuntimeOptions {
   /** The supervisor's program; the one beside this file unless a test has another. */
   readonly shimPath?: string;
 }
+
+const UNSERVED = refuse("unimplemented", "a process has the machine's own files: copy them there");
 
 export class ProcessRuntime implements Runtime {
   readonly #shimPath: string;
@@ -53,6 +55,22 @@ export class ProcessRuntime implements Runtime {
     }
   }
 
+  async create(): Promise<void> {}
+
+  async writtenBytes(): Promise<undefined> {
+    return undefined;
+  }
+
+  async erase(id: string): Promise<void> {
+    await this.forget(id);
+  }
+
+  readonly paths = {
+    stat: async () => UNSERVED,
+    read: async () => UNSERVED,
+    write: async () => UNSERVED,
+  };
+
   async adopt(id: string, life: number, spec: ContainerSpec): Promise<Adopted> {
     const folders = this.#folders(id);
     const hostname = hostnameOf(id, spec);
@@ -79,6 +97,10 @@ export class ProcessRuntime implements Runtime {
     return Readable.from(chunks, { objectMode: false });
   }
 
+  hasLeft(id: string): boolean {
+    return existsSync(this.#folders(id).run);
+  }
+
   async forget(id: string): Promise<void> {
     await rm(this.#folders(id).run, { recursive: true, force: true });
   }
@@ -93,20 +115,23 @@ export class ProcessRuntime implements Runtime {
   async #arrange(
     folders: ShimFolders,
     hostname: string,
-    { hosts, netns }: Surroundings,
+    { hosts, resolvConf, netns }: Surroundings,
   ): Promise<NamespaceWish> {
     const hostsPath = join(folders.run, "hosts");
     const hostnamePath = join(folders.run, "hostname");
+    const resolvPath = join(folders.run, "resolv.conf");
     // Everybody inside may read them.
     await writeFile(hostsPath, hosts, { mode: 0o644 });
     await writeFile(hostnamePath, `${hostname}\n`, { mode: 0o644 });
+    if (resolvConf !== "") await writeFile(resolvPath, resolvConf, { mode: 0o644 });
     return {
       hostname,
       netns,
-      // The resolver stays the machine's until Skein has one of its own to offer.
       files: [
         { source: hostsPath, target: "/etc/hosts" },
         { source: hostnamePath, target: "/etc/hostname" },
+        // Without a text of its own it resolves as the machine does.
+        ...(resolvConf === "" ? [] : [{ source: resolvPath, target: "/etc/resolv.conf" }]),
       ],
       netnsFolder: join(this.options.runDir, "netns"),
     };

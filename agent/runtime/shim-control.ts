@@ -1,8 +1,8 @@
 // The agent's handle on one supervised container.
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
-import { Fault, messageOf } from "../../common/fault.js";
-import type { ContainerSpec, ExecSpec } from "../seams.js";
+import { Fault, messageOf, type Refusal, refuse } from "../../common/fault.js";
+import type { ContainerSpec, ContainerStats, ExecSpec } from "../seams.js";
 import type {
   Exit,
   RunningExec,
@@ -95,6 +95,22 @@ export class ShimControl implements Supervised {
     if (notice.event === "signalled" && notice.error !== "") {
       throw new Fault("SIGNAL", { number }, new Error(notice.error));
     }
+  }
+
+  async pause(): Promise<void> {
+    throw new Fault("NOT_A_CGROUP");
+  }
+  async unpause(): Promise<void> {
+    throw new Fault("NOT_A_CGROUP");
+  }
+  async limit(): Promise<Refusal | undefined> {
+    return refuse("invalid-argument", "the process runtime sets no limits");
+  }
+  async stats(): Promise<ContainerStats> {
+    throw new Fault("NOT_A_CGROUP");
+  }
+  async pids(): Promise<readonly number[]> {
+    throw new Fault("NOT_A_CGROUP");
   }
 
   async resize(rows: number, columns: number): Promise<void> {

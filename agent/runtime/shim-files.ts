@@ -1,10 +1,10 @@
 // Where a container's supervisor and the agent leave things for each other, also across their deaths.
 // What is of this boot only is in the run folder; what must outlive the machine is in the state folder.
-import { readFileSync, renameSync, writeFileSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { Exit } from "../task/runtime.js";
 import type { ProcessMark } from "./processes.js";
+import { maybeJson, replaceJson } from "./small-json.js";
 
 export interface ShimFolders {
   /** `<run>/containers/<first 12 of id>`: short, for a socket's path has 107 bytes at most (unix(7)). */
@@ -26,38 +26,24 @@ const startedPath = (folders: ShimFolders) => join(folders.run, "started.json");
 const exitPath = (folders: ShimFolders, life: number) => join(folders.state, `exit-${life}.json`);
 
 export function writeStarted(folders: ShimFolders, started: StartedFile): void {
-  replaceSync(startedPath(folders), started);
+  replaceJson(startedPath(folders), started);
 }
 
 export function readStarted(folders: ShimFolders, life: number): StartedFile | undefined {
-  const started = readJson(startedPath(folders)) as StartedFile | undefined;
+  const started = maybeJson(startedPath(folders)) as StartedFile | undefined;
   return started?.life === life ? started : undefined;
 }
 
 export function writeExit(folders: ShimFolders, life: number, exit: Exit): void {
-  replaceSync(exitPath(folders, life), exit);
+  replaceJson(exitPath(folders, life), exit);
 }
 
 export function readExit(folders: ShimFolders, life: number): Exit | undefined {
-  const exit = readJson(exitPath(folders, life)) as Exit | undefined;
+  const exit = maybeJson(exitPath(folders, life)) as Exit | undefined;
   return typeof exit?.exitCode === "number" ? exit : undefined;
 }
 
 /** What an earlier life's end was is in the container's own record by now. */
 export async function forgetExit(folders: ShimFolders, life: number): Promise<void> {
   await rm(exitPath(folders, life), { force: true });
-}
-
-// Not made durable against power loss: after that the command has ended anyway, and the agent says so.
-function replaceSync(path: string, value: unknown): void {
-  writeFileSync(`${path}.tmp`, JSON.stringify(value), { mode: 0o600 });
-  renameSync(`${path}.tmp`, path);
-}
-
-function readJson(path: string): unknown {
-  try {
-    return JSON.parse(readFileSync(path, "utf8"));
-  } catch {
-    return undefined;
-  }
 }
