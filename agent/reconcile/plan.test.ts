@@ -2,8 +2,10 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { type Ip, type Prefix, parseIp, parsePrefix } from "../../common/address.js";
 import { parseMac, parseVni } from "../../common/ids.js";
+import { EndpointKind } from "../../proto/gen/types.js";
 import { FakeKernel } from "../../test/fakes/kernel.js";
-import { BRIDGE, VXLAN } from "./names.js";
+import { NOTHING } from "../assignments/merge.js";
+import { BRIDGE, LISTENER, VXLAN } from "./names.js";
 import { plan } from "./plan.js";
 import type { Step } from "./step.js";
 import type { HostWant, LocalEndpoint, NetworkWant, SandboxRef } from "./want.js";
@@ -25,6 +27,7 @@ function network(
     mtuBytes: 0,
     vtep: ip(VTEP),
     port: 4789,
+    path: "kernel",
     subnets: [prefix(`10.0.${number}.0/24`)],
     locals,
     remotes: remotes.map((n) => ({
@@ -206,6 +209,59 @@ describe("from whatever is there", () => {
   });
 });
 
+describe("while the data path port is being changed", () => {
+  const moving = fc
+    .tuple(wants, fc.constantFrom(4789, 5000, 6000), fc.constantFrom(0, 4789, 5000, 6000))
+    .map(
+      ([want, port, also]): HostWant => ({
+        ...want,
+        networks: want.networks.map((net) => ({
+          ...net,
+          port,
+          ...(also !== 0 && also !== port && { also }),
+        })),
+      }),
+    );
+
+  test("whatever the ports were, they become what is wanted", async () => {
+    await fc.assert(
+      fc.asyncProperty(moving, moving, fc.nat(30), moving, async (earlier, between, cut, want) => {
+        const kernel = freshKernel();
+        await converge(kernel, earlier);
+        for (const step of (await look(kernel, between)).steps.slice(0, cut))
+          await kernel.perform(step);
+        await converge(kernel, want);
+        expect((await look(kernel, want)).steps).toEqual([]);
+        for (const { vni, port, also } of want.networks) {
+          const links = kernel.networks.get(vni)?.links;
+          expect(links?.get(VXLAN)?.vxlan?.port).toBe(port);
+          expect(links?.get(LISTENER)?.vxlan?.port).toBe(also);
+        }
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  test("no VXLAN device goes before all rows lead to the other", async () => {
+    const kernel = freshKernel();
+    const at = (port: number, also?: number): HostWant => {
+      const net = network(1, [local(1, 2, { kind: "host" })], [10, 11], 2);
+      return { sandboxes: [], networks: [{ ...net, port, ...(also && { also }) }] };
+    };
+    await converge(kernel, at(4789));
+    const steps: string[][] = [];
+    for (const want of [at(4789, 5000), at(5000, 4789), at(5000)]) {
+      steps.push(kinds((await look(kernel, want)).steps));
+      await converge(kernel, want);
+    }
+    expect(steps).toEqual([
+      ["make-listener"],
+      ["swap-vxlan", "make-vxlan", "put-rows", "make-listener"],
+      ["remove-listener"],
+    ]);
+  });
+});
+
 const own: SandboxRef = { kind: "own", id: "aaaaaaaaaaaaaaaa" };
 const kinds = (steps: readonly Step[]) => steps.map((step) => step.kind);
 
@@ -311,17 +367,21 @@ test("a network is wanted only where an endpoint of it has an owner here", () =>
     aliases: [],
     ownerId: "",
     hostname: "",
+    serviceId: "",
+    serving: false,
   });
+  // A service's address is nobody's interface, here or there.
+  const vip = { ...endpoint("vip", "", 9), kind: EndpointKind.VIP };
   const assignments = {
-    full: true,
+    ...NOTHING,
     revision: 1,
     networks: [net],
-    endpoints: [endpoint("e1", "me", 2), endpoint("e2", "you", 3)],
-    peers: [{ nodeId: "you", dataPathAddr: "192.0.2.2", hostname: "h2", version: 1 }],
-    removedNetworks: [],
-    removedEndpoints: [],
+    endpoints: [endpoint("e1", "me", 2), endpoint("e2", "you", 3), vip],
+    peers: [
+      { nodeId: "you", dataPathAddr: "192.0.2.2", hostname: "h2", version: 1, silent: false },
+    ],
   };
-  const self = { nodeId: "me", vtep: ip(VTEP), port: 4789 };
+  const self = { nodeId: "me", vtep: ip(VTEP), port: 4789, path: "kernel" as const };
   expect(wantOf(assignments, self, new Map(), []).networks).toEqual([]);
   const owners = new Map([["e1", { sandbox: own, interfaceName: "eth0" }]]);
   const [want] = wantOf(assignments, self, owners, []).networks;

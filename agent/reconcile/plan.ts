@@ -2,17 +2,42 @@
 // for what is already so is empty.
 //
 // Order. First go local endpoints that nobody wants (they may hold a name or an address that another is
-// to get). Then everything new from the outside in: sandboxes, namespaces, devices, rows, and an endpoint
-// last, so that its first frame finds all it needs. Then what is left over. Rows are replaced in place,
+// to get). Then everything new from the outside in: sandboxes, namespaces, devices, rows, tables of the packet filter,
+// and endpoints last, so that an endpoint's first frame finds all it needs and nothing is reachable before its filter. Then what is left over. Rows are replaced in place,
 // and stale ones go after new ones are there: frames that flowed go on flowing.
-import { contains, formatIp, formatPrefix, networkOf, type Prefix } from "../../common/address.js";
-import { innerMtuBytes } from "../overlay/mtu.js";
-import type { HostHave, LinkHave, NamespaceHave, NetworkHave, PortHave } from "./have.js";
+import {
+  bitsOf,
+  contains,
+  formatIp,
+  formatPrefix,
+  networkOf,
+  type Prefix,
+} from "../../common/address.js";
+import { planAcceleration } from "./acceleration.js";
+import { BRIDGE_GROUPS, ENDPOINT_PORT, isPortOf, mayAskGroups } from "./bridge-port.js";
+import type { HostHave, LinkHave, NamespaceHave, NetworkHave } from "./have.js";
 import { linkWith } from "./have.js";
-import { aliasOf, BRIDGE, isPort, portName, sandboxKey, VXLAN } from "./names.js";
+import { planLocal } from "./local-plan.js";
+import { returns } from "./mesh-want.js";
+import {
+  ASIDE,
+  aliasOf,
+  BRIDGE,
+  isPort,
+  LISTENER,
+  portName,
+  sandboxKey,
+  TABLE,
+  VXLAN,
+} from "./names.js";
+import { type NetworkSize, sizeOf } from "./path-want.js";
 import { rowsToDrop, rowsToPut, rowsWanted } from "./rows.js";
 import type { Row, StaleRow, Step } from "./step.js";
+import { planTables } from "./table-plan.js";
+import { planTap, TAP_KIND } from "./tap-plan.js";
+import { planVxlan } from "./vxlan-plan.js";
 import { type HostWant, type LocalEndpoint, type NetworkWant, sandboxFileName } from "./want.js";
+import { planWireguard, WIREGUARD } from "./wireguard-plan.js";
 
 export interface Plan {
   readonly steps: readonly Step[];
@@ -21,21 +46,14 @@ export interface Plan {
 }
 
 // Choice: a step is at most a few milliseconds of kernel work, and between steps other work gets its turn.
-export const ROWS_A_STEP = 1000;
-
-/** Frames leave the VXLAN device only for MACs that are known, and what is known is never learned. */
-export const VXLAN_PORT: PortHave = { learning: false, unicastFlood: false, neighSuppress: true };
-export const ENDPOINT_PORT: PortHave = {
-  learning: false,
-  unicastFlood: false,
-  neighSuppress: false,
-};
+const ROWS_A_STEP = 1000;
 
 export function plan(want: HostWant, have: HostHave): Plan {
   const problems = new Map<string, string>();
   const wanted = new Map(want.networks.map((network) => [network.vni as number, network]));
   const before: Step[] = [];
   const make: Step[] = [];
+  const endpoints: Step[] = [];
   const after: Step[] = [];
 
   for (const [vni, network] of have.networks) {
@@ -55,12 +73,53 @@ export function plan(want: HostWant, have: HostHave): Plan {
     const steps = planNetwork(network, have, problems);
     before.push(...steps.before);
     make.push(...steps.make);
+    endpoints.push(...steps.endpoints);
     after.unshift(...steps.after);
   }
   for (const file of have.sandboxes) {
     if (!sandboxFiles.has(file)) after.push({ kind: "remove-sandbox", file });
   }
-  return { steps: [...before, ...make, ...after], problems };
+  const wireguard = planWireguard(want.wireguard, have.wireguard, have.underlay);
+  if (wireguard.problem !== undefined) problems.set(WIREGUARD, wireguard.problem);
+  make.unshift(...wireguard.make);
+  after.push(...wireguard.after);
+  const local = planLocal(want.local, have, problems);
+  // What comes in by the mesh is forwarded, whether or not there are bridges.
+  for (const family of [4, 6] as const) {
+    const forwards = want.networks.some(({ locals }) =>
+      locals.some(({ mesh }) => mesh?.subnets.some(({ ip }) => ip.family === family)),
+    );
+    const isAllowed = have.local?.forwarding[family] !== false;
+    const isPlanned = local.make.some(
+      (step) => step.kind === "allow-forwarding" && step.family === family,
+    );
+    if (forwards && !isAllowed && !isPlanned) make.push({ kind: "allow-forwarding", family });
+  }
+  // Of a network that cannot be made there is no place for them.
+  const hopeless = new Set(
+    want.networks
+      .filter(({ networkId }) => problems.has(networkId))
+      .map(({ vni }) => vni as number),
+  );
+  const wantedTables = [...local.tables, ...(want.tables ?? [])].filter(
+    ({ sandbox }) => sandbox.kind !== "network" || !hopeless.has(sandbox.vni),
+  );
+  const tables = planTables(wantedTables, sandboxFiles, have, (sandbox, name) =>
+    sandbox.kind === "host" && name === TABLE
+      ? want.local !== undefined
+      : want.tables !== undefined,
+  );
+  const acceleration = planAcceleration(want, have);
+  for (const [subject, why] of acceleration.problems) problems.set(subject, why);
+  return {
+    steps: [
+      ...[...acceleration.before, ...before, ...local.before],
+      ...[...make, ...local.make, ...tables.before, ...endpoints, ...local.plugs, ...tables.hooks],
+      ...acceleration.after,
+      ...[...tables.after, ...local.after, ...after],
+    ],
+    problems,
+  };
 }
 
 const NO_NETWORK: Omit<NetworkHave, "vni"> = {
@@ -75,15 +134,20 @@ function planNetwork(
   want: NetworkWant,
   host: HostHave,
   problems: Map<string, string>,
-): { readonly before: Step[]; readonly make: Step[]; readonly after: Step[] } {
+): Record<"before" | "make" | "endpoints" | "after", Step[]> {
   const { networkId, vni } = want;
   const found = host.networks.get(vni) ?? { vni, ...NO_NETWORK };
-  const mtuBytes = mtuOf(want, host.underlay) ?? found.links.get(BRIDGE)?.mtuBytes;
-  if (mtuBytes === undefined) {
-    const vtep = formatIp(want.vtep);
-    problems.set(networkId, `The data path address ${vtep} is on no interface of this machine.`);
-    return { before: [], make: [], after: [] };
+  if (typeof want.encrypted === "object") {
+    problems.set(networkId, want.encrypted.impossible);
+    return withoutEncryption(want, found);
   }
+  const size = networkSize(want, host.underlay, found);
+  if (size === undefined) {
+    const vtep = formatIp(want.underlay ?? want.vtep);
+    problems.set(networkId, `The data path address ${vtep} is on no interface of this machine.`);
+    return { before: [], make: [], endpoints: [], after: [] };
+  }
+  const { mtuBytes } = size;
   const make: Step[] = [];
   const bridge = found.links.get(BRIDGE);
   const bridgeStands = bridge?.kind === "bridge";
@@ -91,24 +155,32 @@ function planNetwork(
     !bridgeStands ||
     !bridge.up ||
     bridge.mtuBytes !== mtuBytes ||
-    bridge.alias !== aliasOf(networkId)
+    bridge.alias !== aliasOf(networkId) ||
+    !isOwn(want, bridge, found) ||
+    bridge.groups?.snooping !== BRIDGE_GROUPS.snooping ||
+    bridge.groups.querier !== BRIDGE_GROUPS.querier ||
+    (found.asks === false && want.own === undefined && mayAskGroups(mtuBytes)) ||
+    found.quiet === false
   ) {
-    make.push({ kind: "make-network", networkId, vni, mtuBytes });
+    const { own } = want;
+    make.push({ kind: "make-network", networkId, vni, mtuBytes, ...(own && { own }) });
   }
-  const vxlan = found.links.get(VXLAN);
-  const vxlanFits = vxlan !== undefined && fits(vxlan, want);
-  if (vxlan !== undefined && !vxlanFits) make.push({ kind: "remove-vxlan", vni });
-  if (!vxlanFits || !isPortOf(vxlan, bridge, mtuBytes, VXLAN_PORT)) {
-    const { vtep: local, port } = want;
-    make.push({ kind: "make-vxlan", networkId, vni, local, port, mtuBytes, fresh: !vxlanFits });
-  }
+  const outlet =
+    want.path === "userspace" && !want.encrypted
+      ? planTap(found, want, bridge, mtuBytes)
+      : planVxlan(found, want, bridge, size);
+  make.push(...outlet.make);
 
-  const have = standing(found, bridgeStands, vxlanFits);
+  const { bridgeFdb, neighbours: none } = NO_NETWORK;
+  const have = bridgeStands ? outlet.standing : { ...outlet.standing, bridgeFdb, neighbours: none };
   const rows = rowsWanted(want);
   for (const part of inParts(rowsToPut(rows, have))) {
     make.push({ kind: "put-rows", networkId, vni, rows: part });
   }
-  const before: Step[] = [];
+  make.push(...outlet.listen);
+  const before: Step[] = [...outlet.before];
+  const after: Step[] = [...outlet.after];
+  const endpoints: Step[] = [];
   for (const endpoint of want.locals) {
     const inside = insideOf(endpoint, host, problems);
     if (inside === undefined || stands(endpoint, want, have, inside, mtuBytes)) continue;
@@ -118,64 +190,67 @@ function planNetwork(
     const astray = there && !isInPlace(endpoint, inside);
     if (astray) before.push({ kind: "remove-endpoint", vni, port });
     const fresh = !there || astray;
-    const routes = farSubnets(endpoint, want);
-    make.push({ kind: "make-endpoint", networkId, vni, endpoint, mtuBytes, routes, fresh });
+    const routes = [...farSubnets(endpoint, want), ...lostSubnets(endpoint, inside)];
+    endpoints.push({ kind: "make-endpoint", networkId, vni, endpoint, mtuBytes, routes, fresh });
   }
+  const mesh = want.locals.find((local) => local.mesh !== undefined);
+  const neighbours = mesh && neighbourSteps(want.networkId, mesh, host);
+  endpoints.push(...(neighbours?.make ?? []));
   const keep = new Set(rows.locals.values());
   const stale: StaleRow[] = rowsToDrop(rows, have).filter(
     // The rows of a port that is removed go with it.
     (row) => row.kind !== "bridge" || row.port === VXLAN || keep.has(row.port),
   );
-  const after: Step[] = inParts(stale).map((part) => ({
-    kind: "drop-rows",
-    networkId,
-    vni,
-    rows: part,
-  }));
-  return { before, make, after };
+  for (const part of inParts(stale)) after.push({ kind: "drop-rows", networkId, vni, rows: part });
+  after.push(...(neighbours?.after ?? []));
+  return { before, make, endpoints, after };
 }
 
-/** What will be there of the tables once the devices are as wanted: a remade device starts empty. */
-function standing(have: NetworkHave, bridgeStands: boolean, vxlanFits: boolean): NetworkHave {
-  const { fdb, flood, bridgeFdb, neighbours } = NO_NETWORK;
-  if (!bridgeStands)
-    return { ...have, bridgeFdb, neighbours, ...(vxlanFits ? {} : { fdb, flood }) };
-  if (vxlanFits) return have;
-  const others = [...have.bridgeFdb].filter(([, port]) => port !== VXLAN);
-  return { ...have, fdb, flood, bridgeFdb: new Map(others) };
+/** What is bound to WireGuard's address goes on waiting for it; what is not would send in clear. */
+function withoutEncryption(
+  { networkId, vni, vtep, underlay = vtep }: NetworkWant,
+  { links }: NetworkHave,
+): Record<"before" | "make" | "endpoints" | "after", Step[]> {
+  const isClear = (name: string) => {
+    const link = links.get(name);
+    return link?.kind === TAP_KIND || link?.vxlan?.local === formatIp(underlay);
+  };
+  const before: Step[] = isClear(VXLAN) ? [{ kind: "remove-vxlan", vni }] : [];
+  if ([LISTENER, ASIDE].some(isClear)) before.push({ kind: "remove-listener", networkId, vni });
+  return { before, make: [], endpoints: [], after: [] };
 }
 
-/** Asked for, or what the VTEP's interface leaves; undefined if no interface has the VTEP. */
-function mtuOf(want: NetworkWant, underlay: NamespaceHave): number | undefined {
-  const vtep = formatIp(want.vtep);
+function isOwn({ own }: NetworkWant, bridge: LinkHave, have: Omit<NetworkHave, "vni">): boolean {
+  if (own === undefined) return true;
+  return bridge.mac === own.mac && have.own?.has(formatPrefix(own.prefix)) === true;
+}
+
+function neighbourSteps(
+  networkId: string,
+  { mesh, interfaceName: device }: LocalEndpoint,
+  { mesh: have }: HostHave,
+): { readonly make: readonly Step[]; readonly after: readonly Step[] } {
+  const want = mesh?.neighbours;
+  const rows = [...(want ?? [])].filter(([ip, mac]) => have?.get(ip) !== mac);
+  const ips = [...(have?.keys() ?? [])].filter((ip) => !want?.has(ip));
+  return {
+    make: rows.length === 0 ? [] : [{ kind: "put-neighbours", networkId, device, rows }],
+    after: ips.length === 0 ? [] : [{ kind: "drop-neighbours", networkId, device, ips }],
+  };
+}
+
+/** Undefined if no interface has the VTEP, and there is no bridge to keep as it is. */
+function networkSize(
+  want: NetworkWant,
+  underlay: NamespaceHave,
+  found: NetworkHave,
+): NetworkSize | undefined {
+  const vtep = formatIp(want.underlay ?? want.vtep);
   const address = underlay.addresses.find(({ prefix }) => prefix.startsWith(`${vtep}/`));
   const link = underlay.links.find(({ ifindex }) => ifindex === address?.ifindex);
-  if (link === undefined) return undefined;
-  return want.mtuBytes > 0 ? want.mtuBytes : innerMtuBytes(link.mtuBytes, want.vtep.family);
-}
-
-function fits(link: LinkHave, want: NetworkWant): boolean {
-  const { vxlan } = link;
-  if (vxlan === undefined) return false;
-  const { vni, port, local, learning } = vxlan;
-  return vni === want.vni && port === want.port && local === formatIp(want.vtep) && !learning;
-}
-
-function isPortOf(
-  link: LinkHave,
-  bridge: LinkHave | undefined,
-  mtuBytes: number,
-  port: PortHave,
-): boolean {
-  return (
-    bridge !== undefined &&
-    link.master === bridge.ifindex &&
-    link.up &&
-    link.mtuBytes === mtuBytes &&
-    link.port?.learning === port.learning &&
-    link.port.unicastFlood === port.unicastFlood &&
-    link.port.neighSuppress === port.neighSuppress
-  );
+  if (link !== undefined) return sizeOf(want, link.mtuBytes);
+  const bridge = found.links.get(BRIDGE);
+  return bridge && { mtuBytes: bridge.mtuBytes, df: "inherit" };
 }
 
 /** The endpoint's namespace as found; empty for one that an earlier step makes; a problem if it is gone. */
@@ -217,16 +292,34 @@ function stands(
     if (ifindex === link.ifindex) addresses.add(prefix);
   if (!endpoint.prefixes.every((prefix) => addresses.has(formatPrefix(prefix)))) return false;
   const routes = inside.routes.filter(({ ifindex }) => ifindex === link.ifindex);
-  const { gateway } = endpoint;
-  if (gateway !== undefined && !routes.some((route) => route.gateway === formatIp(gateway)))
-    return false;
+  const leadsTo = new Set(routes.map(({ gateway }) => gateway));
+  const { gateways, returning } = endpoint;
+  if (lostSubnets(endpoint, inside).length > 0) return false;
+  if (!(gateways ?? []).every((gateway) => leadsTo.has(formatIp(gateway)))) return false;
+  if (returning !== undefined && !returns(returning, inside.returning, link.ifindex)) return false;
   return farSubnets(endpoint, want).every((subnet) =>
     routes.some(({ prefix }) => prefix === formatPrefix(subnet)),
   );
 }
 
-/** The network's other subnets of a family that the endpoint has. */
+/** Those of its own that the kernel made routes for with the address, and that somebody took away since. */
+function lostSubnets({ endpointId, prefixes }: LocalEndpoint, inside: NamespaceHave): Prefix[] {
+  const link = linkWith(inside, aliasOf(endpointId));
+  if (link === undefined || !link.up) return [];
+  const on = <T extends { readonly ifindex: number }>(all: readonly T[]) =>
+    all.filter(({ ifindex }) => ifindex === link.ifindex);
+  const addresses = new Set(on(inside.addresses).map(({ prefix }) => prefix));
+  const routes = new Set(on(inside.routes).map(({ prefix }) => prefix));
+  return prefixes
+    .filter(({ ip, length }) => length < bitsOf(ip.family))
+    .filter((prefix) => addresses.has(formatPrefix(prefix)))
+    .map(networkOf)
+    .filter((subnet) => !routes.has(formatPrefix(subnet)));
+}
+
+/** The network's other subnets of a family that the endpoint has; of the mesh's end all that is behind it. */
 function farSubnets(endpoint: LocalEndpoint, want: NetworkWant): Prefix[] {
+  if (endpoint.mesh !== undefined) return endpoint.mesh.subnets.map(networkOf);
   return want.subnets
     .filter((subnet) => endpoint.prefixes.some(({ ip }) => ip.family === subnet.ip.family))
     .filter((subnet) => !endpoint.prefixes.some(({ ip }) => contains(subnet, ip)))

@@ -14,6 +14,8 @@ export interface RowsWant {
   readonly flood: ReadonlySet<string>;
   /** Local MAC → port. */
   readonly locals: ReadonlyMap<string, string>;
+  /** All MACs of this node: the endpoints', and the bridge's where it is an end. */
+  readonly ends: ReadonlySet<string>;
 }
 
 /**
@@ -27,6 +29,7 @@ export function rowsWanted(network: NetworkWant): RowsWant {
   const localIps = new Set(
     network.locals.flatMap((local) => local.prefixes.map((p) => formatIp(p.ip))),
   );
+  const ends = new Set([...locals.keys(), ...(network.own === undefined ? [] : [network.own.mac])]);
   const remotes = new Map<string, string>();
   const neighbours = new Map<string, string>();
   for (const remote of inOrderOfVersion(network.remotes)) {
@@ -37,7 +40,7 @@ export function rowsWanted(network: NetworkWant): RowsWant {
       if (!localIps.has(text)) neighbours.set(text, remote.mac);
     }
   }
-  return { remotes, neighbours, flood: new Set(network.floodTo.map(formatIp)), locals };
+  return { remotes, neighbours, flood: new Set(network.floodTo.map(formatIp)), locals, ends };
 }
 
 function inOrderOfVersion(remotes: NetworkWant["remotes"]): NetworkWant["remotes"] {
@@ -51,6 +54,10 @@ function inOrderOfVersion(remotes: NetworkWant["remotes"]): NetworkWant["remotes
 export function rowsToPut(want: RowsWant, have: NetworkHave): Row[] {
   const rows: Row[] = [];
   for (const vtep of want.flood) if (!have.flood.has(vtep)) rows.push({ kind: "flood", vtep });
+  const { switched } = have;
+  for (const mac of switched === undefined ? [] : want.ends) {
+    if (!switched?.locals.has(mac)) rows.push({ kind: "local", mac });
+  }
   for (const [mac, vtep] of want.remotes) {
     if (have.fdb.get(mac) === vtep && have.bridgeFdb.get(mac) === VXLAN) continue;
     rows.push({ kind: "remote", mac, vtep });
@@ -74,5 +81,8 @@ export function rowsToDrop(want: RowsWant, have: NetworkHave): StaleRow[] {
     if (!want.remotes.has(mac) && !want.locals.has(mac)) rows.push({ kind: "bridge", mac, port });
   }
   for (const vtep of have.flood) if (!want.flood.has(vtep)) rows.push({ kind: "flood", vtep });
+  for (const mac of have.switched?.locals ?? []) {
+    if (!want.ends.has(mac)) rows.push({ kind: "local", mac });
+  }
   return rows;
 }

@@ -11,11 +11,20 @@ const LOCAL = [
 ];
 
 /** `addresses` may carry a prefix length; empty ones (a network without that family) are left out. */
-export function hostsText(hostname: string, addresses: readonly string[]): string {
+export function hostsText(
+  hostname: string,
+  addresses: readonly string[],
+  /** "name:address". */
+  extra: readonly string[] = [],
+): string {
   const own = addresses
     .filter((address) => address !== "")
     .map((address) => `${address.split("/")[0]}\t${hostname}`);
   // Without any address the name still has to lead to the container itself.
   const lines = own.length > 0 ? own : [`127.0.1.1\t${hostname}`];
-  return `${[...LOCAL, ...lines].join("\n")}\n`;
+  const more = extra.map((entry) => {
+    const at = entry.indexOf(":");
+    return `${entry.slice(at + 1)}\t${entry.slice(0, at)}`;
+  });
+  return `${[...LOCAL, ...more, ...lines].join("\n")}\n`;
 }

@@ -1,5 +1,6 @@
 // What the loops of containers and attachments keep on disk, and what they look at: promises that
 // `agent/disk` and `agent/runtime` keep, and their twins in the tests.
+import type { Readable } from "node:stream";
 import type { Endpoint, Network } from "../../proto/gen/types.js";
 import type { AttachWish } from "../seams.js";
 import type { ContainerRecord } from "./life.js";
@@ -46,3 +47,33 @@ export type NamespaceLook =
 
 /** Looks at a file that should be a network namespace. */
 export type LookAtNamespace = (path: string) => NamespaceLook;
+
+/** One volume on disk. */
+export interface VolumeRecord {
+  readonly name: string;
+  readonly createdAtMs: number;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly options: Readonly<Record<string, string>>;
+}
+
+/** Volumes as folders. Paths that it answers are of the machine. */
+export interface VolumeDisk {
+  load(): Promise<readonly VolumeRecord[]>;
+  /** Makes the folder, then the record: what has no record is no volume. */
+  create(record: VolumeRecord): Promise<void>;
+  /** With all that is in it; unmounts it first. */
+  remove(name: string): Promise<void>;
+  mountpoint(name: string): string;
+  /** What is in it, as du(1) counts. */
+  bytes(name: string): Promise<number>;
+  isEmpty(name: string): Promise<boolean>;
+  /** The tar holds one folder, which becomes the volume, its owner and rights too. */
+  fill(name: string, tar: Readable): Promise<void>;
+  /** Mounts what the options say over it; again is no error. Throws with the kernel's words. */
+  mount(record: VolumeRecord): Promise<void>;
+  unmount(name: string): Promise<void>;
+  /** The real path of what is below; undefined: it is not there, or leads outside. */
+  below(name: string, subpath: string): Promise<string | undefined>;
+  /** Whether something is at a path of the machine; with `make`, a folder is made there when not. */
+  hasSource(path: string, make: boolean): Promise<boolean>;
+}

@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { ContainerSpec } from "../seams.js";
+import { EMPTY_SPEC } from "./container-spec.js";
 import {
   advance,
   allowed,
@@ -11,25 +12,8 @@ import {
   toContainer,
 } from "./life.js";
 
-const SPEC: ContainerSpec = {
-  name: "web",
-  image: "host",
-  runtime: "process",
-  entrypoint: [],
-  command: ["true"],
-  env: [],
-  workingDir: "",
-  user: "",
-  hostname: "",
-  tty: false,
-  openStdin: false,
-  labels: {},
-  autoRemove: false,
-  stopSignal: "",
-  stopTimeoutSeconds: 10,
-  networkMode: "none",
-  endpoints: [],
-};
+const SPEC: ContainerSpec = { ...EMPTY_SPEC, name: "web", runtime: "process", command: ["true"] };
+const NOTHING = { sandboxPath: "/sb", restarting: false, health: undefined };
 
 const STEPS: Record<string, Step> = {
   prepare: { kind: "prepare", endpoints: [] },
@@ -81,7 +65,7 @@ describe("what a container shows", () => {
   ];
   for (const { steps, ...shown } of cases) {
     test(`after ${steps.join(", ") || "its creation"} it is ${shown.state}`, () => {
-      expect(toContainer(lived(...steps), "/sb")).toMatchObject(shown);
+      expect(toContainer(lived(...steps), NOTHING)).toMatchObject(shown);
     });
   }
 

@@ -11,7 +11,17 @@
 // newer one.
 import { assert, unreachable } from "../../common/fault.js";
 import type { Endpoint, Network } from "../../proto/gen/types.js";
-import type { Container, ContainerSpec, ContainerState, EndpointWish } from "../seams.js";
+import type {
+  Container,
+  ContainerSpec,
+  ContainerState,
+  EndpointWish,
+  Health,
+  Limits,
+  MountPoint,
+  PublishedPort,
+  RestartRule,
+} from "../seams.js";
 
 export type Phase = "created" | "preparing" | "starting" | "running" | "ended" | "removing";
 
@@ -29,8 +39,21 @@ export interface EndpointRecord {
   readonly id: string;
   readonly wish: EndpointWish;
   readonly interfaceName: string;
-  /** What the swarm gave; undefined: not answered yet. */
+  /** "gateway": of docker_gwbridge, the way out of a container whose networks are the swarm's. Absent: "swarm". */
+  readonly via?: "swarm" | "local" | "gateway";
+  /** What was given; undefined: not answered yet. */
   readonly given: { readonly endpoint: Endpoint; readonly network: Network } | undefined;
+  /** What is published through it; only of this node's own networks. */
+  readonly ports?: readonly PublishedPort[];
+}
+
+/** Asked of the swarm, and to be given back to it: neither this node's own, nor a task's. */
+export function isAttached(entry: EndpointRecord): boolean {
+  return isOfSwarm(entry) && entry.wish.assigned === undefined;
+}
+
+export function isOfSwarm({ via }: EndpointRecord): boolean {
+  return via === undefined || via === "swarm";
 }
 
 export interface ContainerRecord {
@@ -49,16 +72,44 @@ export interface ContainerRecord {
   /** 0: never ran. */
   readonly startedAtMs: number;
   readonly finishedAtMs: number;
+  /** Of the image that it was made from; empty for the process runtime. */
+  readonly imageId: string;
+  readonly mountPoints: readonly MountPoint[];
+  /** How often it was started by its restart rule since a person started it. */
+  readonly restartCount: number;
+  /** A person stopped it: its restart rule knows. */
+  readonly stopped: boolean;
+  readonly paused: boolean;
+  readonly oomKilled: boolean;
 }
 
+/** What a record of an earlier release does not have. */
+export const RECORD_DEFAULTS = {
+  imageId: "",
+  mountPoints: [],
+  restartCount: 0,
+  stopped: false,
+  paused: false,
+  oomKilled: false,
+} as const;
+
 export type Step =
-  | { readonly kind: "prepare"; readonly endpoints: readonly EndpointRecord[] }
+  | {
+      readonly kind: "prepare";
+      readonly endpoints: readonly EndpointRecord[];
+      /** Started by its restart rule, not by a person. */
+      readonly again?: boolean;
+    }
   | {
       readonly kind: "given";
       readonly endpointId: string;
       readonly endpoint: Endpoint;
       readonly network: Network;
+      readonly ports?: readonly PublishedPort[];
     }
+  /** One more endpoint, or one less, of a container that runs. */
+  | { readonly kind: "joining"; readonly endpoint: EndpointRecord }
+  | { readonly kind: "left"; readonly endpointId: string }
   | { readonly kind: "launch" }
   | { readonly kind: "ran"; readonly pid: number; readonly atMs: number }
   | {
@@ -66,9 +117,16 @@ export type Step =
       readonly exitCode: number;
       readonly error: string;
       readonly atMs: number;
+      readonly oomKilled?: boolean;
     }
-  /** The addresses are given back, or the swarm that gave them is gone. */
+  /** The addresses are given back; of a container that runs, those of the swarm that is gone. */
   | { readonly kind: "released" }
+  | { readonly kind: "made"; readonly imageId: string; readonly mountPoints: readonly MountPoint[] }
+  | { readonly kind: "stopped" }
+  | { readonly kind: "paused"; readonly paused: boolean }
+  | { readonly kind: "rule"; readonly restart: RestartRule }
+  | { readonly kind: "limits"; readonly limits: Limits }
+  | { readonly kind: "wishes"; readonly endpoints: readonly EndpointWish[] }
   | { readonly kind: "rename"; readonly name: string }
   | { readonly kind: "trouble"; readonly error: string }
   | { readonly kind: "remove" };
@@ -86,6 +144,7 @@ export function newRecord(id: string, spec: ContainerSpec, nowMs: number): Conta
     error: "",
     startedAtMs: 0,
     finishedAtMs: 0,
+    ...RECORD_DEFAULTS,
   };
 }
 
@@ -100,16 +159,26 @@ export function advance(record: ContainerRecord, step: Step): ContainerRecord {
         phase: "preparing",
         endpoints: step.endpoints,
         error: "",
+        restartCount: step.again === true ? record.restartCount + 1 : 0,
+        stopped: false,
       };
     case "given":
       return {
         ...record,
         endpoints: record.endpoints.map((entry) =>
           entry.id === step.endpointId
-            ? { ...entry, given: { endpoint: step.endpoint, network: step.network } }
+            ? {
+                ...entry,
+                given: { endpoint: step.endpoint, network: step.network },
+                ...(step.ports === undefined ? {} : { ports: step.ports }),
+              }
             : entry,
         ),
       };
+    case "joining":
+      return { ...record, endpoints: [...record.endpoints, step.endpoint] };
+    case "left":
+      return { ...record, endpoints: record.endpoints.filter(({ id }) => id !== step.endpointId) };
     case "launch":
       return { ...record, phase: "starting" };
     case "ran":
@@ -120,6 +189,7 @@ export function advance(record: ContainerRecord, step: Step): ContainerRecord {
         exitCode: 0,
         startedAtMs: step.atMs,
         finishedAtMs: 0,
+        oomKilled: false,
       };
     case "ended": {
       // What never ran has no time of finishing, as in Docker; an earlier life's stays.
@@ -131,10 +201,29 @@ export function advance(record: ContainerRecord, step: Step): ContainerRecord {
         exitCode: step.exitCode,
         error: step.error,
         finishedAtMs: ran ? step.atMs : record.finishedAtMs,
+        paused: false,
+        oomKilled: step.oomKilled === true,
       };
     }
-    case "released":
-      return { ...record, endpoints: [] };
+    case "released": {
+      const stay = record.phase === "running" ? record.endpoints.filter((e) => !isOfSwarm(e)) : [];
+      return { ...record, endpoints: stay };
+    }
+    case "made":
+      return { ...record, imageId: step.imageId, mountPoints: step.mountPoints };
+    case "stopped":
+      return { ...record, stopped: true };
+    case "paused":
+      return { ...record, paused: step.paused };
+    case "rule":
+      return { ...record, spec: { ...record.spec, restart: step.restart } };
+    case "limits":
+      return { ...record, spec: { ...record.spec, limits: step.limits } };
+    case "wishes":
+      return {
+        ...record,
+        spec: { ...record.spec, endpoints: step.endpoints, networkMode: "networks" },
+      };
     case "rename":
       return { ...record, spec: { ...record.spec, name: step.name } };
     case "trouble":
@@ -152,7 +241,22 @@ export function allowed(record: ContainerRecord, step: Step): boolean {
     case "prepare":
       return (phase === "created" || phase === "ended") && record.endpoints.length === 0;
     case "given":
-      return phase === "preparing" && record.endpoints.some(({ id }) => id === step.endpointId);
+      return (
+        (phase === "preparing" || phase === "running") &&
+        record.endpoints.some(({ id }) => id === step.endpointId)
+      );
+    case "joining":
+      return phase === "preparing" || phase === "running";
+    case "left":
+    case "paused":
+      return phase === "running";
+    case "made":
+      return phase === "created";
+    case "stopped":
+    case "rule":
+    case "limits":
+    case "wishes":
+      return phase !== "removing";
     case "launch":
       return phase === "preparing";
     case "ran":
@@ -182,6 +286,7 @@ export function compareAge(a: ContainerRecord, b: ContainerRecord): number {
 export function stateOf(record: ContainerRecord): ContainerState {
   switch (record.phase) {
     case "running":
+      return record.paused ? "paused" : "running";
     case "removing":
     case "created":
       return record.phase;
@@ -200,18 +305,35 @@ export function isActive(record: ContainerRecord): boolean {
   return record.phase === "preparing" || record.phase === "starting" || record.phase === "running";
 }
 
-export function toContainer(record: ContainerRecord, sandboxPath: string): Container {
+/** What is known of it in memory only. */
+export interface Living {
+  readonly sandboxPath: string;
+  /** It has ended, and its restart rule is about to start it again. */
+  readonly restarting: boolean;
+  readonly health: Health | undefined;
+}
+
+export function toContainer(record: ContainerRecord, living: Living): Container {
+  const state = stateOf(record);
   return {
     id: record.id,
     spec: record.spec,
-    state: stateOf(record),
+    state: living.restarting && state !== "running" && state !== "removing" ? "restarting" : state,
     pid: record.pid,
     exitCode: record.exitCode,
     error: record.error,
     createdAtMs: record.createdAtMs,
     startedAtMs: record.startedAtMs,
     finishedAtMs: record.finishedAtMs,
-    endpoints: record.endpoints.flatMap(({ given }) => (given === undefined ? [] : [given])),
-    sandboxPath: isActive(record) ? sandboxPath : "",
+    endpoints: record.endpoints.flatMap(({ given, via }) =>
+      given === undefined || via === "gateway" ? [] : [given],
+    ),
+    sandboxPath: isActive(record) ? living.sandboxPath : "",
+    imageId: record.imageId,
+    restartCount: record.restartCount,
+    oomKilled: record.oomKilled,
+    health: record.phase === "running" ? living.health : undefined,
+    ports: record.endpoints.flatMap(({ ports = [] }) => ports),
+    mountPoints: record.mountPoints,
   };
 }

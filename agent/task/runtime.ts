@@ -1,7 +1,17 @@
 // What the loop of containers asks of a runtime. The shell `agent/runtime` implements it; its twin is in
 // test/fakes.
 import type { Duplex, Readable } from "node:stream";
-import type { ContainerSpec, ExecSpec, LogOptions } from "../seams.js";
+import type { Refusal } from "../../common/fault.js";
+import type {
+  ContainerFile,
+  ContainerSpec,
+  ContainerStats,
+  ExecSpec,
+  Limits,
+  LogOptions,
+  MountPoint,
+  PathStat,
+} from "../seams.js";
 
 /** What is run. */
 export interface Launch {
@@ -10,14 +20,19 @@ export interface Launch {
   readonly life: number;
   readonly spec: ContainerSpec;
   readonly hostname: string;
+  /** Of the image ("sha256:…"); empty for the process runtime. */
+  readonly imageId: string;
+  readonly mountPoints: readonly MountPoint[];
 }
 
 /** Where it is run: known only when the addresses are. */
 export interface Surroundings {
   /** The namespace file; undefined: the machine's own network. */
   readonly netns: string | undefined;
-  /** The text of its /etc/hosts. */
+  /** The texts of its /etc/hosts and /etc/resolv.conf. */
   readonly hosts: string;
+  readonly resolvConf: string;
+  readonly files: readonly ContainerFile[];
 }
 
 export interface Exit {
@@ -25,6 +40,8 @@ export interface Exit {
   /** Empty unless something other than the command's own end ended it. */
   readonly error: string;
   readonly atMs: number;
+  /** The kernel ended it because its memory was used up. */
+  readonly oomKilled?: boolean;
 }
 
 /** "failed": the command could not be started; 127 when there is none such, 126 when it is not executable. */
@@ -57,7 +74,18 @@ export interface Supervised {
   /** Output from now on and, if wanted, input. Raw with a tty, else Docker's frames. */
   attach(options: { readonly stdin: boolean }): Promise<Duplex>;
   exec(id: string, spec: ExecSpec): Promise<StartedExec>;
-  /** Ends everything of the container at once, what was prepared too. Resolves when nothing is left. */
+  /** All its processes stop running, or go on. */
+  pause(): Promise<void>;
+  unpause(): Promise<void>;
+  /** Other limits, from now on. Refused when the kernel does not take them. */
+  limit(limits: Limits): Promise<Refusal | undefined>;
+  stats(): Promise<ContainerStats>;
+  /** Of the host: pid 1 of the container and all its descendants. */
+  pids(): Promise<readonly number[]>;
+  /**
+   * Ends everything of the container at once, what was prepared too. Resolves when nothing is left; throws when
+   * that cannot be said now, and `forget` is to be asked again.
+   */
   destroy(): Promise<void>;
   release(): void;
 }
@@ -74,6 +102,8 @@ export type Adopted =
   | { readonly kind: "exited"; readonly exit: Exit };
 
 export interface Runtime {
+  /** Makes what is there before any start (the writable file system). Again with the same id is no error. */
+  create(launch: Omit<Launch, "life">): Promise<void>;
   /** Starts a supervisor and waits until it can be asked. Throws a Fault, and leaves nothing behind then. */
   prepare(launch: Launch, signal: AbortSignal): Promise<Supervised>;
   /** Finds what became of a life that an earlier agent began. Leaves no process behind unless it is "running". */
@@ -84,6 +114,26 @@ export interface Runtime {
     options: LogOptions & { readonly tty: boolean; readonly ended: AbortSignal },
     signal: AbortSignal,
   ): Readable;
-  /** Removes what a container has outside its record. */
+  /** Removes what the last life left outside its record; what `create` made stays. Again is no error. */
   forget(id: string): Promise<void>;
+  /** Whether a life has left something that is to be forgotten; looks on this node only. */
+  hasLeft(id: string): boolean;
+  /** Removes all of it. */
+  erase(id: string): Promise<void>;
+  /** What it has written to its own file system, in bytes; undefined: it has none. */
+  writtenBytes(id: string): Promise<number | undefined>;
+  /** `docker cp`; works whether it runs or not. Refusals in Docker's words. */
+  readonly paths: {
+    stat(id: string, path: string): Promise<PathStat | Refusal>;
+    read(
+      id: string,
+      path: string,
+    ): Promise<{ readonly stat: PathStat; readonly tar: Readable } | Refusal>;
+    write(
+      id: string,
+      path: string,
+      tar: Readable,
+      options: { readonly keepKinds: boolean },
+    ): Promise<Refusal | undefined>;
+  };
 }

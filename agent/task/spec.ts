@@ -1,7 +1,10 @@
 // Is what a person asked to run something that can be run? Looks at the request alone.
 import { type Refusal, refuse } from "../../common/fault.js";
-import type { ContainerSpec, EndpointWish, ExecSpec } from "../seams.js";
+import type { ContainerSpec, EndpointWish, ExecSpec, Mount } from "../seams.js";
+import type { RestartRule } from "./container-spec.js";
+import { checkForProcess, checkLimits } from "./limits.js";
 import { parseSignal, SIGTERM } from "./signals.js";
+import { badVolumeName, VOLUME_NAME } from "./volume-name.js";
 import { badName, shortId } from "./words.js";
 
 // Docker's RestrictedNamePattern (daemon/names).
@@ -14,12 +17,11 @@ const HOSTNAME_MAX = 63;
 const NAME_MAX = 253;
 const ENDPOINTS_MAX = 16;
 const ARGUMENT_BYTES_MAX = 1024 * 1024;
+const MOUNTS_MAX = 128;
 
-export function checkSpec(spec: ContainerSpec): Refusal | undefined {
+/** `cpus`: how many the machine has. What the image fills in is checked by `checkFilled`. */
+export function checkSpec(spec: ContainerSpec, cpus: number): Refusal | undefined {
   if (spec.name !== "" && !isContainerName(spec.name)) return badName(spec.name);
-  if (spec.entrypoint.length + spec.command.length === 0) {
-    return refuse("invalid-argument", "no command specified");
-  }
   if (spec.networkMode !== "networks" && spec.endpoints.length > 0) {
     return refuse(
       "invalid-argument",
@@ -31,7 +33,24 @@ export function checkSpec(spec: ContainerSpec): Refusal | undefined {
   }
   const signal = parseSignal(spec.stopSignal, SIGTERM);
   if (typeof signal !== "number") return signal;
-  return checkHostname(spec.hostname) ?? checkTwice(spec.endpoints) ?? checkProcess(spec);
+  return (
+    checkHostname(spec.hostname) ??
+    checkTwice(spec.endpoints) ??
+    checkProcess(spec) ??
+    checkMounts(spec.mounts) ??
+    checkLimits(spec, cpus) ??
+    checkHealth(spec.healthCheck) ??
+    checkRestart(spec) ??
+    (spec.runtime === "process" ? checkForProcess(spec) : undefined)
+  );
+}
+
+/** With what the image says. */
+export function checkFilled(spec: ContainerSpec): Refusal | undefined {
+  if (commandOf(spec).length === 0) return refuse("invalid-argument", "no command specified");
+  const signal = parseSignal(spec.stopSignal, SIGTERM);
+  if (typeof signal !== "number") return signal;
+  return checkProcess(spec) ?? checkMounts(spec.mounts);
 }
 
 export function checkExec(spec: ExecSpec): Refusal | undefined {
@@ -41,6 +60,11 @@ export function checkExec(spec: ExecSpec): Refusal | undefined {
 
 export function isContainerName(name: string): boolean {
   return name.length <= NAME_MAX && NAME.test(name);
+}
+
+/** Whether it has a network namespace of its own; not the machine's, not another container's. */
+export function hasOwnSandbox({ networkMode }: ContainerSpec): boolean {
+  return networkMode === "none" || networkMode === "networks";
 }
 
 /** The host name that the container gets. */
@@ -56,6 +80,86 @@ function checkHostname(hostname: string): Refusal | undefined {
   if (hostname === "") return undefined;
   if (hostname.length <= HOSTNAME_MAX && HOSTNAME.test(hostname)) return undefined;
   return refuse("invalid-argument", `invalid hostname format: ${hostname}`);
+}
+
+// dockerd's words (volume/mounts/linux_parser.go).
+function checkMounts(mounts: readonly Mount[]): Refusal | undefined {
+  const targets = new Set<string>();
+  for (const mount of mounts) {
+    const wrong = (why: string) =>
+      refuse("invalid-argument", `invalid mount config for type "${mount.kind}": ${why}`);
+    const { source, subpath } = mount;
+    const target = mount.target.replace(/(?<=.)\/+$/, "");
+    if (target === "") return wrong("field Target must not be empty");
+    if ([target, source, subpath].some((text) => text.includes("\0"))) {
+      return wrong("paths cannot hold a zero byte");
+    }
+    if (!target.startsWith("/")) {
+      return wrong(`invalid mount path: '${target}' mount path must be absolute`);
+    }
+    if (target === "/") return wrong("invalid specification: destination can't be '/'");
+    if (mount.kind === "bind" && !source.startsWith("/")) {
+      return wrong(`invalid mount path: '${source}' mount path must be absolute`);
+    }
+    if (mount.kind === "volume" && source !== "" && !VOLUME_NAME.test(source)) {
+      return refuse("invalid-argument", `create ${source}: ${badVolumeName(source)}`);
+    }
+    if (subpath.startsWith("/") || subpath.split("/").includes("..")) {
+      return wrong("subpath must be a relative path within the volume");
+    }
+    if (targets.has(target)) return refuse("invalid-argument", `Duplicate mount point: ${target}`);
+    targets.add(target);
+  }
+  if (mounts.length > MOUNTS_MAX) {
+    return refuse("invalid-argument", `a container can have at most ${MOUNTS_MAX} mounts`);
+  }
+  return undefined;
+}
+
+// dockerd (daemon/container.go, validateHealthCheck): shorter is no time at all.
+function checkHealth(check: ContainerSpec["healthCheck"]): Refusal | undefined {
+  if (check === null || check === undefined) return undefined;
+  const times = {
+    Interval: check.intervalMs,
+    Timeout: check.timeoutMs,
+    StartPeriod: check.startPeriodMs,
+    StartInterval: check.startIntervalMs,
+  };
+  const short = Object.entries(times).find(([, ms]) => ms !== 0 && ms < 1);
+  if (short !== undefined) {
+    return refuse("invalid-argument", `${short[0]} in Healthcheck cannot be less than 1ms`);
+  }
+  if (check.retries < 0) {
+    return refuse("invalid-argument", "Retries in Healthcheck cannot be negative");
+  }
+  const [kind = "NONE"] = check.test;
+  if (!["", "NONE", "CMD", "CMD-SHELL"].includes(kind)) {
+    return refuse(
+      "invalid-argument",
+      `unknown type of health check: ${kind}; it is "CMD", "CMD-SHELL" or "NONE"`,
+    );
+  }
+  return undefined;
+}
+
+function checkRestart({ restart, autoRemove }: ContainerSpec): Refusal | undefined {
+  if (autoRemove && restart.name !== "no") {
+    return refuse("invalid-argument", "can't create 'AutoRemove' container with restart policy");
+  }
+  return checkRestartRule(restart);
+}
+
+export function checkRestartRule({ name, maximumRetries }: RestartRule): Refusal | undefined {
+  if (maximumRetries !== 0 && name !== "on-failure") {
+    return refuse(
+      "invalid-argument",
+      `maximum retry count cannot be used with restart policy '${name}'`,
+    );
+  }
+  if (maximumRetries < 0) {
+    return refuse("invalid-argument", "maximum retry count cannot be negative");
+  }
+  return undefined;
 }
 
 function checkTwice(endpoints: readonly EndpointWish[]): Refusal | undefined {
