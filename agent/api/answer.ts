@@ -16,6 +16,7 @@ export type Answer =
       readonly kind: "stream";
       readonly contentType: string;
       readonly chunks: AsyncIterable<string | Uint8Array>;
+      readonly headers?: Readonly<Record<string, string>>;
     }
   /** The connection itself becomes the stream, both ways. */
   | { readonly kind: "hijack"; readonly contentType: string; readonly stream: Duplex };
@@ -36,6 +37,10 @@ export function text(
   return { kind: "text", status: 200, contentType, text: body, headers };
 }
 
-export function stream(contentType: string, chunks: AsyncIterable<string | Uint8Array>): Answer {
-  return { kind: "stream", contentType, chunks };
+export function stream(
+  contentType: string,
+  chunks: AsyncIterable<string | Uint8Array>,
+  headers: Readonly<Record<string, string>> = {},
+): Answer {
+  return { kind: "stream", contentType, chunks, headers };
 }

@@ -12,10 +12,11 @@ export const BODY_BYTES_MAX = 4 * 1024 * 1024;
 export async function readJson(
   source: Readable,
   headers: IncomingHttpHeaders,
+  timeoutMs: number,
 ): Promise<Json | undefined> {
   const announced = Number(headers["content-length"] ?? 0);
   if (announced > BODY_BYTES_MAX) throw tooLong();
-  const text = await readText(source);
+  const text = await inTime(readText(source), timeoutMs);
   if (text.trim() === "") throw badRequest("got EOF while reading request body");
   const type = headers["content-type"] ?? "";
   if (!/^application\/json\s*(;|$)/i.test(type)) {
@@ -37,6 +38,18 @@ async function readText(source: Readable): Promise<string> {
     return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
   } catch {
     throw badRequest("the request body is not UTF-8");
+  }
+}
+
+async function inTime<T>(reading: Promise<T>, timeoutMs: number): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new HttpError(408, "the request took too long")), timeoutMs);
+  });
+  try {
+    return await Promise.race([reading, late]);
+  } finally {
+    clearTimeout(timer);
   }
 }
 

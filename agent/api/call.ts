@@ -1,4 +1,5 @@
 // One request, as a route sees it.
+import type { Readable } from "node:stream";
 import type { Clock } from "../../common/clock.js";
 import type { Logger } from "../../common/log.js";
 import type { AgentNode } from "../seams.js";
@@ -15,6 +16,10 @@ export interface Call {
   readonly query: URLSearchParams;
   /** The whole body as JSON; undefined if there is none. Bounded; throws HttpError for what is no JSON. */
   body(): Promise<Json | undefined>;
+  /** The body as it comes, unbounded: for archives. Read it or `body`, not both. */
+  upload(): Readable;
+  /** A request header by its name in lower case; empty if there is none. */
+  header(name: string): string;
   /** Aborted when the client goes away or the server closes. */
   readonly signal: AbortSignal;
   /** Whether the client asked for the connection itself (Upgrade: tcp). */
@@ -40,7 +45,8 @@ export function queryFlag(call: Call, name: string, absent = false): boolean {
 export function queryNumber(call: Call, name: string, absent: number): number {
   const written = queryText(call, name);
   if (written === "") return absent;
-  if (!/^-?\d{1,15}$/.test(written)) {
+  // Versions are indexes of the log, of up to 16 digits.
+  if (!/^-?\d{1,16}$/.test(written) || !Number.isSafeInteger(Number(written))) {
     throw badRequest(`invalid ${name} '${written}': it must be a number`);
   }
   return Number(written);

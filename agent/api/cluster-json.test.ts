@@ -23,8 +23,11 @@ test("join tokens are in the swarm, and nowhere else", () => {
 
 describe("refused is", () => {
   const cases = [
-    ["rotating the CA", { CAConfig: { ForceRotate: 1 } }, 501],
+    ["a negative number of rotations", { CAConfig: { ForceRotate: -1 } }, 400],
+    ["a policy of less than nothing", { CAConfig: { AllowExpiredRenewal: -1e9 } }, 400],
     ["an external CA", { CAConfig: { ExternalCAs: [{}] } }, 501],
+    ["a certificate that never was", { CAConfig: { NodeCertExpiry: -1e9 } }, 400],
+    ["a heartbeat backwards", { Dispatcher: { HeartbeatPeriod: -1 } }, 400],
     ["a heartbeat of a nanosecond", { Dispatcher: { HeartbeatPeriod: 1 } }, 400],
     ["another election time", { Raft: { ElectionTick: 3 } }, 400],
     ["a log driver", { TaskDefaults: { LogDriver: { Name: "syslog" } } }, 501],

@@ -1,7 +1,8 @@
 // The swarm as a whole: Cluster ↔ Docker's Swarm, ClusterInfo and SwarmSpec (engine-api.yaml).
+import { refuse } from "../../common/fault.js";
 import { joinTokenOf } from "../../common/join-token.js";
 import type { Cluster, ClusterSpec } from "../../proto/gen/types.js";
-import { badRequest, unserved } from "./http-error.js";
+import { badRequest, HttpError, refusedByManager, unserved } from "./http-error.js";
 import { flagIn, type JsonObject, labelsIn, listIn, numberIn, objectIn, textIn } from "./json.js";
 import { goTime } from "./times.js";
 
@@ -23,10 +24,15 @@ export function clusterInfoJson(cluster: Cluster): object {
     UpdatedAt: goTime(cluster.meta?.updatedAtMs ?? 0),
     Spec: specJson(cluster.spec),
     TLSInfo: tlsInfoJson(cluster.rootCaCert, cluster.issuerSubject, cluster.issuerPublicKey),
-    RootRotationInProgress: false,
+    RootRotationInProgress: cluster.rootRotation !== undefined,
     DefaultAddrPool: isDefaultPool(cluster) ? null : cluster.defaultAddrPools,
     SubnetSize: cluster.subnetSize,
     DataPathPort: cluster.dataPathPort,
+    // Not Docker's; there while there is something to say.
+    ...(cluster.dataPathMove && {
+      DataPathMove: { Port: cluster.dataPathMove.port, Sending: cluster.dataPathMove.sending },
+    }),
+    ...(cluster.dataPathProblem !== "" && { DataPathProblem: cluster.dataPathProblem }),
   };
 }
 
@@ -68,22 +74,44 @@ function specJson(spec: ClusterSpec | undefined): object {
       HeartbeatTick: HEARTBEAT_TICKS,
     },
     Dispatcher: { HeartbeatPeriod: (spec?.heartbeatPeriodMs ?? 0) * NS_PER_MS },
-    CAConfig: { NodeCertExpiry: (spec?.certExpiryMs ?? 0) * NS_PER_MS },
+    CAConfig: {
+      NodeCertExpiry: (spec?.certExpiryMs ?? 0) * NS_PER_MS,
+      ...(spec?.forceRotate ? { ForceRotate: spec.forceRotate } : {}),
+      // Not Docker's, whose nodes are locked out.
+      ...(spec?.expiredRenewalMs !== undefined && {
+        AllowExpiredRenewal: spec.expiredRenewalMs * NS_PER_MS,
+      }),
+    },
     TaskDefaults: {},
     EncryptionConfig: { AutoLockManagers: spec?.autolockManagers ?? false },
   };
 }
 
+/** A person who asks for one wants a root of their own: that can be had, with its key on the managers. */
+const NO_EXTERNAL_CA =
+  "external certificate authorities (--external-ca) are not part of this release of Skein, and nothing was changed: " +
+  "the managers sign with the swarm's own root. To make a certificate authority of yours that root, use " +
+  "'skein swarm ca --rotate --ca-cert FILE --ca-key FILE'";
+
+// swarmkit's (manager/controlapi/cluster.go), and for what Docker has not, ours.
+const NEGATIVE = {
+  HeartbeatPeriod: "heartbeat time period cannot be a negative duration",
+  NodeCertExpiry: "minimum certificate expiry time is: 1h0m0s",
+  AllowExpiredRenewal: "expired renewal cannot be a negative duration",
+};
+
 /** What is not said is 0, which the manager reads as its default; so it is for an update, as in Docker. */
 export function specFromJson(json: JsonObject): ClusterSpec {
-  refuseUnserved(objectIn(json, "CAConfig"));
+  const ca = objectIn(json, "CAConfig");
+  if (listIn(ca, "ExternalCAs").length > 0) throw new HttpError(501, NO_EXTERNAL_CA);
   const raft = objectIn(json, "Raft");
   refuseFixed(raft);
   if (Object.keys(objectIn(objectIn(json, "TaskDefaults"), "LogDriver")).length > 0) {
     throw unserved("a default log driver of tasks is");
   }
-  const nanoseconds = (object: JsonObject, key: string) => {
+  const nanoseconds = (object: JsonObject, key: keyof typeof NEGATIVE) => {
     const asked = numberIn(object, key) ?? 0;
+    if (asked < 0) throw refusedByManager(refuse("invalid-argument", NEGATIVE[key]));
     const ms = Math.round(asked / NS_PER_MS);
     // It would be taken for "not said".
     if (asked !== 0 && ms === 0) throw badRequest(`${key} of ${asked} ns is less than 1 ms`);
@@ -98,7 +126,13 @@ export function specFromJson(json: JsonObject): ClusterSpec {
       "task history limit",
     ),
     heartbeatPeriodMs: nanoseconds(objectIn(json, "Dispatcher"), "HeartbeatPeriod"),
-    certExpiryMs: nanoseconds(objectIn(json, "CAConfig"), "NodeCertExpiry"),
+    certExpiryMs: nanoseconds(ca, "NodeCertExpiry"),
+    ...(numberIn(ca, "ForceRotate") && {
+      forceRotate: counted(numberIn(ca, "ForceRotate") ?? 0, "number of forced rotations"),
+    }),
+    ...(numberIn(ca, "AllowExpiredRenewal") !== undefined && {
+      expiredRenewalMs: nanoseconds(ca, "AllowExpiredRenewal"),
+    }),
     snapshotInterval: counted(numberIn(raft, "SnapshotInterval") ?? 0, "snapshot interval"),
     keepOldSnapshots: counted(numberIn(raft, "KeepOldSnapshots") ?? 0, "number of old snapshots"),
     autolockManagers: flagIn(objectIn(json, "EncryptionConfig"), "AutoLockManagers"),
@@ -125,10 +159,12 @@ function counted(value: number, what: string): number {
   return value;
 }
 
-function refuseUnserved(ca: JsonObject): void {
-  if (listIn(ca, "ExternalCAs").length > 0) throw unserved("external certificate authorities are");
-  const rotates = (numberIn(ca, "ForceRotate") ?? 0) > 0;
-  if (rotates || textIn(ca, "SigningCACert") !== "" || textIn(ca, "SigningCAKey") !== "") {
-    throw unserved("rotating the certificate authority is");
-  }
+/** The root that an update asks to move to, PEM, with its key; empty: none. */
+export function signingCaIn(spec: JsonObject): {
+  readonly signingCaCert: Buffer;
+  readonly signingCaKey: Buffer;
+} {
+  const ca = objectIn(spec, "CAConfig");
+  const bytes = (key: string) => Buffer.from(textIn(ca, key), "utf8");
+  return { signingCaCert: bytes("SigningCACert"), signingCaKey: bytes("SigningCAKey") };
 }

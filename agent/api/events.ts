@@ -124,7 +124,7 @@ class Follower {
 }
 
 /** One line; the time has more digits than a number of JavaScript, so it is written as text. */
-export function eventJson(event: NodeEvent): string {
+function eventJson(event: NodeEvent): string {
   const attributes = Object.fromEntries(
     Object.entries(event.attributes).sort(([a], [b]) => (a < b ? -1 : 1)),
   );

@@ -42,7 +42,7 @@ async function start(call: Call): Promise<Answer> {
   const body = objectOf(await call.body(), "exec start request");
   const { spec } = here(call.node.containers.getExec(id));
   const isDetached = flagIn(body, "Detach");
-  const duplex = await call.node.containers.startExec(id, spec.tty);
+  const duplex = await call.node.containers.startExec(id);
   if (isRefusal(duplex)) {
     if (isDetached || !hasEnded(call, id)) throw refusedHere(duplex);
     return { kind: "hijack", contentType: streamType(call, spec.tty), stream: said(duplex, spec) };

@@ -19,7 +19,7 @@ test("both forms of a filter mean the same", () => {
 
 describe("refused is", () => {
   const cases = [
-    ["an unknown key", '{"color":["red"]}', "invalid filter 'color'"],
+    ["an unknown key", '{"color":["red"]}', "Invalid filter 'color'"],
     ["what is no JSON", "{bad", "invalid character 'b' looking for beginning of object key string"],
     ["what is no object", "[]", "invalid filter: it must be a JSON object"],
     [
@@ -58,7 +58,9 @@ test("a flag is one of four words", () => {
   expect(flagFilter(parse({ dangling: ["true"] }), "dangling")).toBe(true);
   expect(flagFilter(parse({ dangling: ["0"] }), "dangling")).toBe(false);
   expect(flagFilter(parse({}), "dangling")).toBeUndefined();
-  expect(() => flagFilter(parse({ dangling: ["maybe"] }), "dangling")).toThrow("invalid filter");
+  expect(() => flagFilter(parse({ dangling: ["maybe"] }), "dangling")).toThrow(
+    "Invalid filter 'dangling=[maybe]'",
+  );
 });
 
 test("any text is a filter or an HTTP error", () => {

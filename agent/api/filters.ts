@@ -10,7 +10,7 @@ export function parseFilters(written: string, accepted: readonly string[]): Filt
   const filters = new Map<string, readonly string[]>();
   if (written === "") return filters;
   for (const [key, values] of Object.entries(parsed(written))) {
-    if (!accepted.includes(key)) throw badRequest(`invalid filter '${key}'`);
+    if (!accepted.includes(key)) throw badRequest(`Invalid filter '${key}'`);
     filters.set(key, valuesOf(values));
   }
   return filters;
@@ -89,7 +89,7 @@ export function flagFilter(filters: Filters, key: string): boolean | undefined {
   if (value === undefined) return undefined;
   const yes = ["1", "true"].includes(value.toLowerCase());
   if (more !== undefined || (!yes && !["0", "false"].includes(value.toLowerCase()))) {
-    throw badRequest(`invalid filter '${key}=[${filters.get(key)?.join(" ")}]'`);
+    throw badRequest(`Invalid filter '${key}=[${filters.get(key)?.join(" ")}]'`);
   }
   return yes;
 }

@@ -11,6 +11,8 @@ export class HttpError extends Error {
     message: string,
     /** Whether it is ours to look at: a fault or a bug, not a wrong request. */
     readonly logged = false,
+    /** Without the words that gRPC's Go library puts around a manager's. */
+    readonly sentence = message,
   ) {
     super(message);
     this.name = "HttpError";
@@ -59,7 +61,7 @@ export function refusedByManager(refusal: Refusal): HttpError {
   if (refusal.message === "update out of sequence") {
     return new HttpError(500, "rpc error: code = Unknown desc = update out of sequence");
   }
-  return new HttpError(RPC_STATUS[refusal.code], rpcWords(refusal));
+  return new HttpError(RPC_STATUS[refusal.code], rpcWords(refusal), false, refusal.message);
 }
 
 export function httpErrorOf(error: unknown): HttpError {
@@ -78,6 +80,7 @@ function faultOf(fault: Fault): HttpError {
         500,
         "rpc error: code = DeadlineExceeded desc = context deadline exceeded",
         true,
+        sentenceOf(fault),
       );
     default:
       return new HttpError(500, sentenceOf(fault), true);

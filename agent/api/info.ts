@@ -1,29 +1,30 @@
 // /info: the node, and the swarm as seen from it (engine-api.yaml SystemInfo).
+import { Fault } from "../../common/fault.js";
 import { SKEIN_VERSION } from "../../common/version.js";
 import { type Cluster, type Node, NodeState, Role } from "../../proto/gen/types.js";
-import { NO_LEADER } from "../member/words.js";
 import type { Container, HostFacts, SwarmStatus } from "../seams.js";
 import type { Call } from "./call.js";
 import { clusterInfoJson } from "./cluster-json.js";
-import { getCluster, isManager, listNodes, orUndefined } from "./manager.js";
+import { HttpError, httpErrorOf } from "./http-error.js";
+import { getCluster, isManagerNow, listNodes } from "./manager.js";
+import { offeredJson } from "./node-json.js";
 import { goTime } from "./times.js";
 import type { ApiMinor } from "./version.js";
 
-// Docker Engine API history: v1.49 adds FirewallBackend, v1.46 Containerd (which there is none of).
+// Docker Engine API history: v1.49 adds FirewallBackend, v1.46 Containerd (which `ContainerdCommit` says enough of).
 const FIREWALL_SINCE: ApiMinor = 49;
 
 export async function infoJson(call: Call): Promise<object> {
   const host = call.node.host();
   const swarm = await swarmJson(call);
+  const warnings = [...swarm.warnings, ...call.node.warnings()].map(asWarning);
   return {
     ID: host.agentId,
     ...containerCounts(call.node.containers.list()),
-    Images: 0,
-    Driver: "none",
-    DriverStatus: [["Images", "none: the process runtime runs commands of this machine"]],
+    ...(await imagesJson(call, host)),
     Plugins: {
-      Volume: [],
-      Network: ["host", "null", "overlay"],
+      Volume: host.containerd ? ["local"] : [],
+      Network: networkDrivers(call),
       Authorization: null,
       Log: ["json-file"],
     },
@@ -33,33 +34,56 @@ export async function infoJson(call: Call): Promise<object> {
     NGoroutines: 0,
     SystemTime: goTime(call.clock.nowMs()),
     LoggingDriver: "json-file",
-    CgroupDriver: "none",
-    CgroupVersion: "",
+    CgroupDriver: host.containerd ? "cgroupfs" : "none",
+    CgroupVersion: host.containerd ? String(host.cgroupVersion) : "",
     NEventsListener: 0,
     ...hostJson(host),
     Swarm: swarm.json,
     LiveRestoreEnabled: true,
     Isolation: "",
     InitBinary: "",
-    ContainerdCommit: { ID: "" },
+    ContainerdCommit: { ID: host.containerd?.revision || host.containerd?.version || "" },
     RuncCommit: { ID: "" },
     InitCommit: { ID: "" },
-    SecurityOptions: [],
+    SecurityOptions: host.containerd ? ["name=seccomp,profile=builtin"] : [],
     DefaultAddressPools: [],
     ...(call.version >= FIREWALL_SINCE ? { FirewallBackend: { Driver: "nftables" } } : {}),
     CDISpecDirs: [],
-    Warnings: swarm.warnings.length > 0 ? swarm.warnings : null,
+    Warnings: warnings.length > 0 ? warnings : null,
   };
 }
 
 function containerCounts(containers: readonly Container[]): object {
   const running = containers.filter(({ state }) => state === "running").length;
+  const paused = containers.filter(({ state }) => state === "paused").length;
   return {
     Containers: containers.length,
     ContainersRunning: running,
-    ContainersPaused: 0,
-    ContainersStopped: containers.length - running,
+    ContainersPaused: paused,
+    ContainersStopped: containers.length - running - paused,
   };
+}
+
+async function imagesJson(call: Call, { containerd }: HostFacts): Promise<object> {
+  if (!containerd) {
+    return {
+      Images: 0,
+      Driver: "none",
+      DriverStatus: [["Images", "none: the process runtime runs commands of this machine"]],
+    };
+  }
+  // An info is answered while containerd is away, too.
+  const images = call.node.images.problem() ? [] : await call.node.images.list().catch(() => []);
+  return {
+    Images: images.length,
+    Driver: "overlayfs",
+    DriverStatus: [["driver-type", "io.containerd.snapshotter.v1"]],
+  };
+}
+
+function networkDrivers({ node }: Call): readonly string[] {
+  const local = node.localNets.list().map(({ spec }) => spec?.driver ?? "");
+  return [...new Set(["host", "null", "overlay", ...local.filter(Boolean)])].sort();
 }
 
 // The CLI warns of each of these that is false ("No swap limit support"). They speak of limits on
@@ -92,17 +116,20 @@ function hostJson(host: HostFacts): object {
     RegistryConfig: null,
     NCPU: host.cpus,
     MemTotal: host.memoryBytes,
-    GenericResources: null,
+    GenericResources:
+      host.genericResources.length > 0 ? host.genericResources.flatMap(offeredJson) : null,
     DockerRootDir: host.stateDir,
     HttpProxy: "",
     HttpsProxy: "",
     NoProxy: "",
     Name: host.hostname,
-    Labels: [],
+    Labels: Object.entries(host.labels).map(([key, value]) => `${key}=${value}`),
     ExperimentalBuild: false,
     ServerVersion: SKEIN_VERSION,
-    Runtimes: { process: { path: "process" } },
-    DefaultRuntime: "process",
+    Runtimes: host.containerd
+      ? { "io.containerd.runc.v2": { path: "runc" }, process: { path: "process" } }
+      : { process: { path: "process" } },
+    DefaultRuntime: host.containerd ? "io.containerd.runc.v2" : "process",
   };
 }
 
@@ -114,19 +141,16 @@ interface SwarmInfo {
 async function swarmJson(call: Call): Promise<SwarmInfo> {
   const status = call.node.membership.status();
   const base = statusJson(status);
-  if (status.state !== "active" || !isManager(call.node)) return { json: base, warnings: [] };
-  // A manager without a leader still has an info; what it cannot know is left out, and the error says why.
-  const [cluster, nodes] = await Promise.all([
-    orUndefined(getCluster(call)),
-    orUndefined(listNodes(call)),
-  ]);
-  if (!cluster || !nodes) {
-    return {
-      json: { ...base, ControlAvailable: true, Error: status.error || NO_LEADER },
-      warnings: [],
-    };
+  if (status.state !== "active" || !isManagerNow(call.node)) return { json: base, warnings: [] };
+  try {
+    const [cluster, { nodes }] = await Promise.all([getCluster(call), listNodes(call)]);
+    return managedJson(base, cluster, nodes);
+  } catch (error) {
+    // A manager without a leader still has an info; what it cannot know is left out, and the error says why.
+    if (!(error instanceof HttpError || error instanceof Fault)) throw error;
+    const why = status.error || httpErrorOf(error).sentence;
+    return { json: { ...base, ControlAvailable: true, Error: why }, warnings: [] };
   }
-  return managedJson(base, cluster, nodes.nodes);
 }
 
 function managedJson(base: object, cluster: Cluster, nodes: readonly Node[]): SwarmInfo {
@@ -138,7 +162,7 @@ function managedJson(base: object, cluster: Cluster, nodes: readonly Node[]): Sw
     Nodes: nodes.length,
     Managers: managers.length,
     Cluster: clusterInfoJson(cluster),
-    ...(warnings.length > 0 ? { Warnings: warnings } : {}),
+    ...(warnings.length > 0 ? { Warnings: warnings.map(asWarning) } : {}),
   };
   return { json, warnings };
 }
@@ -161,10 +185,15 @@ function statusJson(status: SwarmStatus) {
 }
 
 // dockerd's own sentence for two managers (daemon/cluster/swarm.go); the other is ours.
-const TWO_MANAGERS = `WARNING: Running Swarm in a two-manager configuration. This configuration provides
+const TWO_MANAGERS = `Running Swarm in a two-manager configuration. This configuration provides
          no fault tolerance, and poses a high risk to lose control over the cluster.
          Refer to https://docs.docker.com/engine/swarm/admin_guide/ to configure the
          Swarm for fault-tolerance.`;
+
+/** As dockerd begins each of them. */
+function asWarning(sentence: string): string {
+  return `WARNING: ${sentence}`;
+}
 
 function managerWarnings(managers: readonly Node[]): readonly string[] {
   const members = managers.filter(({ manager }) => manager !== undefined);
@@ -173,7 +202,7 @@ function managerWarnings(managers: readonly Node[]): readonly string[] {
   const warnings = managers.length === 2 ? [TWO_MANAGERS] : [];
   if (down > 0 && members.length - down === quorum) {
     warnings.push(
-      `WARNING: ${down} of ${members.length} managers are down. If one more fails, the swarm cannot be changed.`,
+      `${down} of ${members.length} managers are down. If one more fails, the swarm cannot be changed.`,
     );
   }
   return warnings;

@@ -1,6 +1,7 @@
 // JSON from a client: parsed strictly, refused in the words of Go's encoding/json, and read field by
 // field with the type that each must have. An absent field and null mean the zero value, as in Go.
-import { badRequest } from "./http-error.js";
+import { refuse } from "../../common/fault.js";
+import { badRequest, refusedByManager } from "./http-error.js";
 import { jsonProblem } from "./json-problem.js";
 
 export type Json = null | boolean | number | string | readonly Json[] | JsonObject;
@@ -54,6 +55,42 @@ export function listIn(object: JsonObject, key: string): readonly Json[] {
   if (value === undefined || value === null) return [];
   if (!Array.isArray(value)) throw mismatch(value as Json, key, "array");
   return value as readonly Json[];
+}
+
+/** Undefined when absent or null, which is a nil pointer in Go. */
+export function maybeObjectIn(object: JsonObject, key: string): JsonObject | undefined {
+  const value = object[key];
+  return value === undefined || value === null ? undefined : objectOf(value, key);
+}
+
+/** A whole number from 0; undefined when absent. */
+export function unsignedIn(object: JsonObject, key: string): number | undefined {
+  const value = numberIn(object, key);
+  if (value === undefined || value >= 0) return value;
+  throw badRequest(`json: cannot unmarshal number ${value} into field ${key} of type uint64`);
+}
+
+/**
+ * Nanoseconds from 0; undefined when absent. `words` is what SwarmKit says to less: the swarm's own spec has no
+ * sign.
+ */
+export function durationIn(object: JsonObject, key: string, words: string): number | undefined {
+  const value = numberIn(object, key);
+  if (value === undefined || value >= 0) return value;
+  throw refusedByManager(refuse("invalid-argument", words));
+}
+
+/** Any number; 0 when absent. */
+export function decimalIn(object: JsonObject, key: string): number {
+  const value = object[key];
+  if (value === undefined || value === null) return 0;
+  if (typeof value !== "number") throw mismatch(value, key, "float32");
+  return value;
+}
+
+/** Each element as an object. */
+export function objectsIn(object: JsonObject, key: string): readonly JsonObject[] {
+  return listIn(object, key).map((each) => objectOf(each, key));
 }
 
 export function textsIn(object: JsonObject, key: string): readonly string[] {

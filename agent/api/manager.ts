@@ -1,14 +1,14 @@
 // Asking the local manager: what a route needs of the swarm, as values or as HTTP errors in the words
 // that dockerd has for an error of its manager.
 import type { Clock } from "../../common/clock.js";
-import { Fault, isRefusal } from "../../common/fault.js";
+import { Fault, isRefusal, type Refusal } from "../../common/fault.js";
 import { callUnary, type UnaryMethod } from "../../common/grpc/call.js";
 import { DEFAULT_TIMING } from "../../common/timing.js";
 import type { ControlClient, ListNodesResponse } from "../../proto/gen/control.js";
 import type { Cluster, Endpoint, Network } from "../../proto/gen/types.js";
-import { becomingManager } from "../member/words.js";
+import { isBecomingManager } from "../member/words.js";
 import type { AgentNode } from "../seams.js";
-import { HttpError, here, refusedByManager } from "./http-error.js";
+import { here, refusedByManager, refusedHere } from "./http-error.js";
 
 /** The part of a call that asking needs; tests of a single mapping give no more. */
 export interface Asker {
@@ -23,25 +23,37 @@ const MANAGER_TIMEOUT_MS = 2 * DEFAULT_TIMING.requestMs;
 // Choice: a manager process that was killed is back within two seconds on a machine that is not busy.
 const RESTART_MS = 5_000;
 const RETRY_MS = 100;
-const BECOMING = becomingManager().message;
+
+/** The local manager's client; HttpError 503 in Docker's words on a worker. */
+export async function manager(asker: Asker): Promise<ControlClient> {
+  return here(await clientOf(asker));
+}
 
 /**
- * The local manager's client; HttpError 503 in Docker's words on a worker. A node that is becoming a
- * manager, or whose agent has just started beside one, is waited for.
+ * Whether this node has a manager of its own to ask: else what the node itself knows of the swarm is the answer.
+ * HttpError 503 while it is about to have one: what a worker would say then is not all that there is.
  */
-export async function manager({ node, clock, signal }: Asker): Promise<ControlClient> {
+export async function isManager(asker: Asker): Promise<boolean> {
+  const client = await clientOf(asker);
+  if (!isRefusal(client)) return true;
+  if (isBecomingManager(client)) throw refusedHere(client);
+  return false;
+}
+
+/** The same of this moment, for what is answered anyhow. */
+export function isManagerNow(node: AgentNode): boolean {
+  return !isRefusal(node.membership.control());
+}
+
+/** A node that is becoming a manager, or whose agent has just started beside one, is waited for. */
+async function clientOf({ node, clock, signal }: Asker): Promise<ControlClient | Refusal> {
   const endMs = clock.monotonicMs() + RESTART_MS;
   for (;;) {
     const client = node.membership.control();
-    const again = isRefusal(client) && client.message === BECOMING;
-    if (!again || clock.monotonicMs() + RETRY_MS >= endMs) return here(client);
+    const again = isRefusal(client) && isBecomingManager(client);
+    if (!again || clock.monotonicMs() + RETRY_MS >= endMs) return client;
     await clock.sleep(RETRY_MS, signal);
   }
-}
-
-/** Whether this node can ask a manager of its own. */
-export function isManager(node: AgentNode): boolean {
-  return !isRefusal(node.membership.control());
 }
 
 /**
@@ -110,16 +122,4 @@ export async function listNetworks(asker: Asker): Promise<readonly Network[]> {
 export async function listEndpoints(asker: Asker, networkId = ""): Promise<readonly Endpoint[]> {
   const request = { networkId, nodeId: "" };
   return (await ask(asker, (client) => client.listEndpoints, request, true)).endpoints;
-}
-
-/** A part of an answer that does without: undefined instead of an error of the manager. */
-export async function orUndefined<T>(work: Promise<T>): Promise<T | undefined> {
-  try {
-    return await work;
-  } catch (error) {
-    if (error instanceof HttpError || (error instanceof Error && error.name === "Fault")) {
-      return undefined;
-    }
-    throw error;
-  }
 }

@@ -1,8 +1,10 @@
 // A network → Docker's Network (engine-api.yaml): what `network ls` and `network inspect` show.
 import { createHash } from "node:crypto";
 import { contains, parseIp, parsePrefix } from "../../common/address.js";
-import type { Endpoint, Network, Node, Subnet } from "../../proto/gen/types.js";
+import { type Endpoint, EndpointKind, type Network, type Subnet } from "../../proto/gen/types.js";
+import { GATEWAY_NETWORK } from "../localnet/networks.js";
 import type { AgentNode, Container } from "../seams.js";
+import { networkServicesJson, type SwarmWide } from "./network-services.js";
 import {
   driverOf,
   idOf,
@@ -12,18 +14,12 @@ import {
   nameOf,
   scopeOf,
 } from "./network-view.js";
-import { goTime, NEVER } from "./times.js";
+import { goTime } from "./times.js";
 import type { ApiMinor } from "./version.js";
 
 const VNI_OPTION = "com.docker.network.driver.overlay.vxlanid_list";
 // Docker Engine API history: v1.48 adds EnableIPv4.
 const ENABLE_IPV4_SINCE: ApiMinor = 48;
-
-/** Everything on the network, swarm-wide: what `--verbose` adds on a manager. */
-export interface SwarmWide {
-  readonly endpoints: readonly Endpoint[];
-  readonly nodes: ReadonlyMap<string, Node>;
-}
 
 /** A list does without what is looked up for each network (since API 1.28). */
 export type Detail =
@@ -36,43 +32,45 @@ export function networkJson(
   version: ApiMinor,
   detail: Detail,
 ): object {
-  const network = view.kind === "swarm" ? view.network : undefined;
+  const { network } = view;
   const local = view.kind === "swarm" ? view.local : undefined;
   // dockerd has null for a network of the swarm that is not extended to this node, and {} else.
-  const isHere = view.kind === "builtin" || local !== undefined;
+  const isHere = view.kind === "local" || local !== undefined;
   const labels = labelsOf(view);
   return {
     Name: nameOf(view),
     Id: idOf(view),
-    Created: network ? goTime(network.meta?.createdAtMs ?? 0) : NEVER,
+    Created: goTime(network.meta?.createdAtMs ?? 0),
     Scope: scopeOf(view),
     Driver: driverOf(view),
     ...(version >= ENABLE_IPV4_SINCE ? { EnableIPv4: hasIpv4(network) } : {}),
-    EnableIPv6: network?.spec?.ipv6 ?? false,
+    EnableIPv6: network.spec?.ipv6 ?? false,
     IPAM: ipamJson(network),
-    Internal: network?.spec?.internal ?? false,
-    Attachable: network?.spec?.attachable ?? false,
-    Ingress: network?.spec?.ingress ?? false,
+    Internal: network.spec?.internal ?? false,
+    Attachable: network.spec?.attachable ?? false,
+    Ingress: network.spec?.ingress ?? false,
     ConfigFrom: { Network: "" },
     ConfigOnly: false,
     Containers: isHere ? (detail.kind === "full" ? containersJson(view, node) : {}) : null,
-    Options: network ? optionsJson(network) : {},
+    Options: optionsJson(network),
     Labels: isHere || Object.keys(labels).length > 0 ? labels : null,
     ...(detail.kind === "full" && local ? { Peers: peersJson(local, node) } : {}),
-    ...(detail.kind === "full" && detail.wide ? { Services: servicesJson(detail.wide) } : {}),
+    ...(detail.kind === "full" && detail.wide
+      ? { Services: networkServicesJson(detail.wide) }
+      : {}),
   };
 }
 
-function hasIpv4(network: Network | undefined): boolean {
-  return network === undefined || network.subnets.some(({ cidr }) => !cidr.includes(":"));
+function hasIpv4(network: Network): boolean {
+  return network.vni === 0 || network.subnets.some(({ cidr }) => !cidr.includes(":"));
 }
 
-function ipamJson(network: Network | undefined): object {
-  const options = network?.spec?.ipamOptions ?? {};
+function ipamJson(network: Network): object {
+  const options = network.spec?.ipamOptions ?? {};
   return {
-    Driver: network?.spec?.ipamDriver || "default",
+    Driver: network.spec?.ipamDriver || "default",
     Options: Object.keys(options).length > 0 ? options : null,
-    Config: (network?.subnets ?? []).map((subnet) => subnetJson(subnet, network?.spec?.ipam ?? [])),
+    Config: network.subnets.map((subnet) => subnetJson(subnet, network.spec?.ipam ?? [])),
   };
 }
 
@@ -96,25 +94,41 @@ function subnetJson(
 }
 
 // Go writes the keys of a map in order.
-function optionsJson(network: Network): object {
-  const options = { ...network.spec?.driverOpts, [VNI_OPTION]: String(network.vni) };
+export function optionsJson(network: Network): object {
+  const vni = network.vni === 0 ? {} : { [VNI_OPTION]: String(network.vni) };
+  const options = { ...network.spec?.driverOpts, ...vni };
   return Object.fromEntries(Object.entries(options).sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
 function containersJson(view: NetworkView, node: AgentNode): object {
   const rows =
     view.kind === "swarm"
-      ? (view.local?.endpoints ?? []).map(endpointRow)
-      : node.containers
-          .list()
-          .filter((each) => each.state === "running" && each.spec.networkMode === view.name)
-          .map((container) => builtinRow(container, view.name));
+      ? (view.local?.endpoints ?? [])
+          .filter(({ kind }) => kind !== EndpointKind.VIP)
+          .map((endpoint) => endpointRow(endpoint, node))
+      : driverOf(view) === "bridge"
+        ? view.endpoints.map((endpoint) => bridgeRow(endpoint, nameOf(view), node))
+        : node.containers
+            .list()
+            .filter((each) => each.state === "running" && each.spec.networkMode === nameOf(view))
+            .map((container) => builtinRow(container, nameOf(view)));
   return Object.fromEntries(rows.sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
-function endpointRow(endpoint: Endpoint): readonly [string, object] {
+/** On docker_gwbridge dockerd shows the sandbox, not the container. */
+function bridgeRow(
+  endpoint: Endpoint,
+  network: string,
+  node: AgentNode,
+): readonly [string, object] {
+  const [key, row] = endpointRow(endpoint, node);
+  if (network !== GATEWAY_NETWORK) return [key, row];
+  return [key, { ...row, Name: `gateway_${endpoint.ownerId.slice(0, 12)}` }];
+}
+
+function endpointRow(endpoint: Endpoint, node: AgentNode): readonly [string, object] {
   // "ep-" is dockerd's key for an endpoint that belongs to no container.
-  const key = endpoint.ownerId === "" ? `ep-${endpoint.id}` : endpoint.ownerId;
+  const key = endpoint.ownerId === "" ? `ep-${endpoint.id}` : containerOf(endpoint, node);
   const row = {
     Name: endpoint.name,
     EndpointID: endpoint.id,
@@ -123,6 +137,12 @@ function endpointRow(endpoint: Endpoint): readonly [string, object] {
     IPv6Address: endpoint.ipv6,
   };
   return [key, row];
+}
+
+/** A task's endpoint belongs to the task, and is shown with the container that runs it. */
+function containerOf({ kind, ownerId }: Endpoint, node: AgentNode): string {
+  if (kind !== EndpointKind.TASK) return ownerId;
+  return node.containers.list().find(({ spec }) => spec.taskId === ownerId)?.id ?? ownerId;
 }
 
 function builtinRow(container: Container, network: string): readonly [string, object] {
@@ -148,21 +168,4 @@ function peersJson(local: LocalNetwork, node: AgentNode): readonly object[] {
     .filter((peer) => peer.nodeId !== self.nodeId)
     .map((peer) => ({ Name: peer.hostname || peer.nodeId, IP: peer.addr }));
   return [own, ...others];
-}
-
-// Docker lists what is no service under the empty name.
-function servicesJson({ endpoints, nodes }: SwarmWide): object {
-  const tasks = endpoints.map((endpoint) => ({
-    Name: endpoint.name,
-    EndpointID: endpoint.id,
-    EndpointIP: (endpoint.ipv4 || endpoint.ipv6).replace(/\/.*$/, ""),
-    Info: { "Host IP": hostIpOf(nodes.get(endpoint.nodeId)) },
-  }));
-  return tasks.length === 0
-    ? {}
-    : { "": { VIP: "<nil>", Ports: [], LocalLBIndex: 0, Tasks: tasks } };
-}
-
-function hostIpOf(node: Node | undefined): string {
-  return node?.dataPathAddr || node?.addr || "";
 }

@@ -34,6 +34,12 @@ test("what the docker CLI sends is a spec", () => {
   });
 });
 
+test("without IPv4, as --ipv4=false asks, is said in the spec", () => {
+  const json = { Name: "six", Driver: "overlay", EnableIPv4: false, EnableIPv6: true };
+  expect(networkSpecFromJson(json)).toMatchObject({ noIpv4: true, ipv6: true });
+  expect(networkSpecFromJson({ ...json, EnableIPv4: true }).noIpv4).toBeUndefined();
+});
+
 describe("refused before a manager is asked is", () => {
   const config = (Subnet: string) => ({ Driver: "overlay", IPAM: { Config: [{ Subnet }] } });
   const cases = [
@@ -50,7 +56,8 @@ describe("refused before a manager is asked is", () => {
       "Invalid subnet 10.0.0.0/33 : invalid CIDR address: 10.0.0.0/33",
     ],
     ["an unknown driver", { Driver: "bogus" }, 404, 'plugin "bogus" not found'],
-    ["the bridge driver", { Driver: "" }, 501, 'networks of the "bridge" driver'],
+    ["the macvlan driver", { Driver: "macvlan" }, 501, 'networks of the "macvlan" driver'],
+    ["a bridge of the swarm", { Driver: "", Scope: "swarm" }, 400, 'invalid scope "swarm"'],
     [
       "a second host network",
       { Driver: "host" },

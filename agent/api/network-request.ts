@@ -15,7 +15,7 @@ import {
 } from "./json.js";
 
 // Drivers that Docker has and that make networks of one machine.
-const LOCAL_DRIVERS = ["bridge", "macvlan", "ipvlan"];
+const LOCAL_DRIVERS = ["macvlan", "ipvlan"];
 const PREDEFINED = ["host", "none", "bridge", "default"];
 
 export function networkSpecFromJson(json: JsonObject): NetworkSpec {
@@ -25,14 +25,17 @@ export function networkSpecFromJson(json: JsonObject): NetworkSpec {
     throw new HttpError(403, `operation is not permitted on predefined ${name} network`);
   }
   refuseDriver(driver);
+  const isBridge = driver === "" || driver === "bridge";
   if (flagIn(json, "ConfigOnly") || textIn(objectIn(json, "ConfigFrom"), "Network") !== "") {
     throw unserved("configuration-only networks are");
   }
   const scope = textIn(json, "Scope");
-  if (scope !== "" && scope !== "swarm") {
-    throw badRequest(`invalid scope "${scope}": an overlay network is of scope "swarm"`);
+  const [kind, ownScope] = isBridge ? ["a bridge", "local"] : ["an overlay", "swarm"];
+  if (scope !== "" && scope !== ownScope) {
+    throw badRequest(`invalid scope "${scope}": ${kind} network is of scope "${ownScope}"`);
   }
-  if (json["EnableIPv4"] === false) throw unserved("overlay networks without IPv4 addresses are");
+  const noIpv4 = json["EnableIPv4"] === false;
+  if (noIpv4 && isBridge) throw unserved("bridge networks without IPv4 addresses are");
   const ipam = objectIn(json, "IPAM");
   const [option] = Object.keys(textMapIn(ipam, "Options"));
   if (option !== undefined) {
@@ -41,7 +44,7 @@ export function networkSpecFromJson(json: JsonObject): NetworkSpec {
   return {
     name,
     labels: labelsIn(json),
-    driver: "overlay",
+    driver: isBridge ? "bridge" : "overlay",
     driverOpts: textMapIn(json, "Options"),
     attachable: flagIn(json, "Attachable"),
     internal: flagIn(json, "Internal"),
@@ -50,18 +53,18 @@ export function networkSpecFromJson(json: JsonObject): NetworkSpec {
     ipam: listIn(ipam, "Config").map((each) => ipamConfig(objectOf(each, "IPAM.Config"))),
     ipamDriver: textIn(ipam, "Driver"),
     ipamOptions: textMapIn(ipam, "Options"),
+    ...(noIpv4 && { noIpv4 }),
   };
 }
 
 function refuseDriver(driver: string): void {
-  if (driver === "overlay") return;
+  // An absent driver is "bridge", as in Docker.
+  if (["", "bridge", "overlay"].includes(driver)) return;
   if (driver === "host" || driver === "null") {
     throw new HttpError(403, `only one instance of "${driver}" network is allowed`);
   }
-  // An absent driver is "bridge", as in Docker.
-  const wanted = driver === "" ? "bridge" : driver;
-  if (LOCAL_DRIVERS.includes(wanted)) {
-    throw unserved(`networks of the "${wanted}" driver (use --driver overlay) are`);
+  if (LOCAL_DRIVERS.includes(driver)) {
+    throw unserved(`networks of the "${driver}" driver (use --driver bridge or overlay) are`);
   }
   throw notFound(`plugin "${driver}" not found`);
 }

@@ -1,7 +1,8 @@
-// The networks that this node can name: `host` and `none`, which are ways to run and always there, and
-// the swarm's: all of them on a manager, on a worker those that are extended to it (as in Docker).
-import { createHash } from "node:crypto";
-import type { Network } from "../../proto/gen/types.js";
+// The networks that this node can name: its own ("bridge", "host", "none", docker_gwbridge, and bridges that
+// people made), and the swarm's: all of them on a manager, on a worker those that are extended to it (as in
+// Docker).
+import type { Endpoint, Network } from "../../proto/gen/types.js";
+import { isPredefined } from "../localnet/networks.js";
 import type { AgentNode } from "../seams.js";
 import { findOne, NETWORK_WORDS } from "./find.js";
 import { type Asker, isManager, listNetworks } from "./manager.js";
@@ -10,36 +11,36 @@ export type LocalNetwork = ReturnType<AgentNode["localNetworks"]>[number];
 
 export type NetworkView =
   | {
-      readonly kind: "builtin";
-      readonly id: string;
-      readonly name: "host" | "none";
-      readonly driver: "host" | "null";
+      readonly kind: "local";
+      readonly network: Network;
+      readonly endpoints: readonly Endpoint[];
     }
   | { readonly kind: "swarm"; readonly network: Network; readonly local: LocalNetwork | undefined };
 
 export async function networkViews(asker: Asker): Promise<readonly NetworkView[]> {
   const { node } = asker;
+  const asksManager = await isManager(asker);
   const local = new Map(node.localNetworks().map((each) => [each.network.id, each]));
-  const networks = isManager(node)
+  const networks = asksManager
     ? await listNetworks(asker)
-    : [...local.values()].map(({ network }) => network);
+    : [...local.values()].map(({ network }) => network).filter(({ leaving }) => !leaving);
   const swarm = networks.map(
     (network): NetworkView => ({ kind: "swarm", network, local: local.get(network.id) }),
   );
-  return [...builtins(node), ...swarm];
+  return [...localViews(node), ...swarm];
 }
 
-export function builtins(node: AgentNode): readonly NetworkView[] {
-  const { agentId } = node.host();
-  return [
-    { kind: "builtin", id: builtinId(agentId, "host"), name: "host", driver: "host" },
-    { kind: "builtin", id: builtinId(agentId, "none"), name: "none", driver: "null" },
-  ];
+export function localViews({ localNets }: AgentNode): readonly NetworkView[] {
+  return localNets.list().map((network) => ({
+    kind: "local",
+    network,
+    endpoints: localNets.endpointsOn(network.id),
+  }));
 }
 
-// The same after every restart, another on every node, as Docker's are.
-function builtinId(agentId: string, name: string): string {
-  return createHash("sha256").update(`${agentId} network ${name}`).digest("hex");
+/** "bridge", "host" and "none": there from the beginning, and for good. */
+export function isBuiltin(view: NetworkView): boolean {
+  return view.kind === "local" && isPredefined(view.network);
 }
 
 export async function findNetwork(
@@ -51,22 +52,22 @@ export async function findNetwork(
   return findOne(ref, views, (view) => ({ id: idOf(view), names: [nameOf(view)] }), NETWORK_WORDS);
 }
 
-export function idOf(view: NetworkView): string {
-  return view.kind === "builtin" ? view.id : view.network.id;
+export function idOf({ network }: NetworkView): string {
+  return network.id;
 }
 
-export function nameOf(view: NetworkView): string {
-  return view.kind === "builtin" ? view.name : (view.network.spec?.name ?? "");
+export function nameOf({ network }: NetworkView): string {
+  return network.spec?.name ?? "";
 }
 
-export function scopeOf(view: NetworkView): "local" | "swarm" {
-  return view.kind === "builtin" ? "local" : "swarm";
+export function scopeOf({ kind }: NetworkView): "local" | "swarm" {
+  return kind;
 }
 
-export function driverOf(view: NetworkView): string {
-  return view.kind === "builtin" ? view.driver : view.network.spec?.driver || "overlay";
+export function driverOf({ network }: NetworkView): string {
+  return network.spec?.driver || "overlay";
 }
 
-export function labelsOf(view: NetworkView): Readonly<Record<string, string>> {
-  return view.kind === "builtin" ? {} : (view.network.spec?.labels ?? {});
+export function labelsOf({ network }: NetworkView): Readonly<Record<string, string>> {
+  return network.spec?.labels ?? {};
 }

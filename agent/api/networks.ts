@@ -1,7 +1,10 @@
 // /networks: see network-view.ts for which ones a node can name.
-import { Role } from "../../proto/gen/types.js";
+import { type NetworkSpec, Role } from "../../proto/gen/types.js";
+import { GATEWAY_NETWORK } from "../localnet/networks.js";
+import { onHostNetwork, onNoNetwork } from "../task/words.js";
 import { type Answer, empty, json } from "./answer.js";
 import { type Call, param, queryFlag, queryText } from "./call.js";
+import { endpointWish } from "./container-request.js";
 import {
   type Filters,
   flagFilter,
@@ -11,17 +14,19 @@ import {
   matchesPattern,
   parseFilters,
 } from "./filters.js";
-import { badRequest, HttpError, here, unserved } from "./http-error.js";
-import { objectOf, textIn } from "./json.js";
+import { badRequest, HttpError, here, refusedHere } from "./http-error.js";
+import { flagIn, objectIn, objectOf, textIn } from "./json.js";
 import { ask, isManager, listEndpoints } from "./manager.js";
-import { networkJson, type SwarmWide } from "./network-json.js";
+import { networkJson } from "./network-json.js";
 import { networkSpecFromJson } from "./network-request.js";
+import type { SwarmWide } from "./network-services.js";
 import {
-  builtins,
   driverOf,
   findNetwork,
   idOf,
+  isBuiltin,
   labelsOf,
+  localViews,
   type NetworkView,
   nameOf,
   networkViews,
@@ -29,6 +34,7 @@ import {
 } from "./network-view.js";
 import { nodeNames } from "./nodes.js";
 import { type Route, route } from "./router.js";
+import { predefinedJson } from "./service-networks.js";
 import { parseWhen } from "./times.js";
 
 const LIST_FILTERS = ["dangling", "driver", "id", "label", "name", "scope", "type"];
@@ -49,7 +55,7 @@ export const NETWORK_ROUTES: readonly Route[] = [
 async function list(call: Call): Promise<Answer> {
   const filters = parseFilters(queryText(call, "filters"), LIST_FILTERS);
   checkType(filters);
-  const dangling = flagFilter(filters, "dangling");
+  const dangling = danglingOf(filters);
   const views = (await networkViews(call)).filter((view) => isWanted(view, filters));
   const used = dangling === undefined ? new Set<string>() : await networksInUse(call);
   return json(
@@ -60,7 +66,7 @@ async function list(call: Call): Promise<Answer> {
 }
 
 function isWanted(view: NetworkView, filters: Filters): boolean {
-  const type = view.kind === "builtin" ? "builtin" : "custom";
+  const type = isBuiltin(view) ? "builtin" : "custom";
   return (
     matchesExactly(filters, "driver", driverOf(view)) &&
     matchesExactly(filters, "scope", scopeOf(view)) &&
@@ -69,6 +75,18 @@ function isWanted(view: NetworkView, filters: Filters): boolean {
     matchesPattern(filters, "name", nameOf(view)) &&
     matchesLabels(filters, "label", labelsOf(view))
   );
+}
+
+function danglingOf(filters: Filters): boolean | undefined {
+  try {
+    return flagFilter(filters, "dangling");
+  } catch {
+    throw badRequest(
+      (filters.get("dangling") ?? []).length > 1
+        ? 'got more than one value for filter key "dangling"'
+        : `invalid value for filter 'dangling', must be "true" (or "1"), or "false" (or "0")`,
+    );
+  }
 }
 
 function checkType(filters: Filters): void {
@@ -81,11 +99,13 @@ function isIngress(view: NetworkView): boolean {
 }
 
 function isDangling(view: NetworkView, used: ReadonlySet<string>): boolean {
-  return view.kind === "swarm" && !used.has(view.network.id);
+  if (view.kind === "swarm") return !used.has(view.network.id);
+  // Containers on the swarm's networks find docker_gwbridge there whenever they come.
+  return !isBuiltin(view) && nameOf(view) !== GATEWAY_NETWORK && view.endpoints.length === 0;
 }
 
 async function networksInUse(call: Call): Promise<ReadonlySet<string>> {
-  const endpoints = isManager(call.node)
+  const endpoints = (await isManager(call))
     ? await listEndpoints(call)
     : call.node.localNetworks().flatMap((each) => each.endpoints);
   return new Set(endpoints.map(({ networkId }) => networkId));
@@ -93,6 +113,8 @@ async function networksInUse(call: Call): Promise<ReadonlySet<string>> {
 
 async function inspect(call: Call): Promise<Answer> {
   const scope = queryText(call, "scope");
+  const predefined = scope === "swarm" ? predefinedJson(param(call, "id")) : undefined;
+  if (predefined && (await isManager(call))) return json(predefined);
   const view = await findNetwork(
     call,
     param(call, "id"),
@@ -103,8 +125,8 @@ async function inspect(call: Call): Promise<Answer> {
 }
 
 async function swarmWide(call: Call, view: NetworkView): Promise<SwarmWide | undefined> {
-  if (view.kind === "builtin") return undefined;
-  const endpoints = isManager(call.node)
+  if (view.kind === "local") return undefined;
+  const endpoints = (await isManager(call))
     ? await listEndpoints(call, view.network.id)
     : (view.local?.endpoints ?? []);
   return { endpoints, nodes: await nodeNames(call) };
@@ -112,6 +134,7 @@ async function swarmWide(call: Call, view: NetworkView): Promise<SwarmWide | und
 
 async function create(call: Call): Promise<Answer> {
   const spec = networkSpecFromJson(objectOf(await call.body(), "network create request"));
+  if (spec.driver === "bridge") return createLocal(call, spec);
   const { state, role } = call.node.membership.status();
   if (state === "active" && role !== Role.MANAGER) {
     throw new HttpError(
@@ -120,7 +143,7 @@ async function create(call: Call): Promise<Answer> {
     );
   }
   const sentence = `network with name ${spec.name} already exists`;
-  if (builtins(call.node).some((view) => nameOf(view) === spec.name)) {
+  if (localViews(call.node).some((view) => nameOf(view) === spec.name)) {
     throw new HttpError(409, sentence);
   }
   // The swarm's own names are the manager's to compare, in the transaction; dockerd's sentence has no "rpc error".
@@ -133,13 +156,23 @@ async function create(call: Call): Promise<Answer> {
   return json({ Id: network.id, Warning: "" }, 201);
 }
 
-async function remove(call: Call): Promise<Answer> {
-  const view = await findNetwork(call, param(call, "id"));
-  if (view.kind === "builtin") {
-    throw new HttpError(403, `${view.name} is a pre-defined network and cannot be removed`);
+async function createLocal(call: Call, spec: NetworkSpec): Promise<Answer> {
+  if ((await networkViews(call)).some((view) => nameOf(view) === spec.name)) {
+    throw new HttpError(409, `network with name ${spec.name} already exists`);
   }
-  await ask(call, (client) => client.removeNetwork, { id: view.network.id });
+  const network = here(await call.node.localNets.create(spec));
+  return json({ Id: network.id, Warning: "" }, 201);
+}
+
+async function remove(call: Call): Promise<Answer> {
+  await removeView(call, await findNetwork(call, param(call, "id")));
   return empty(204);
+}
+
+async function removeView(call: Call, view: NetworkView): Promise<void> {
+  const { id } = view.network;
+  if (view.kind === "local") here(await call.node.localNets.remove(id));
+  else await ask(call, (client) => client.removeNetwork, { id });
 }
 
 async function prune(call: Call): Promise<Answer> {
@@ -147,10 +180,10 @@ async function prune(call: Call): Promise<Answer> {
   const [until, more] = filters.get("until") ?? [];
   if (more !== undefined) throw badRequest("more than one until filter specified");
   const untilNs = parseWhen(until ?? "", call.clock.nowMs(), "filter 'until'");
-  // A worker has no network of its own to remove, so nothing is what it removes.
-  if (!isManager(call.node)) return json({ NetworksDeleted: null });
   const used = await networksInUse(call);
-  const unused = (await networkViews(call)).filter(
+  // The swarm's are not a worker's to remove.
+  const views = (await isManager(call)) ? await networkViews(call) : localViews(call.node);
+  const unused = views.filter(
     (view) =>
       isDangling(view, used) &&
       !isIngress(view) &&
@@ -160,41 +193,42 @@ async function prune(call: Call): Promise<Answer> {
   );
   const removed: string[] = [];
   for (const view of unused) {
-    if (await tryRemove(call, idOf(view))) removed.push(nameOf(view));
+    if (await tryRemove(call, view)) removed.push(nameOf(view));
   }
   return json({ NetworksDeleted: removed.length > 0 ? removed : null });
 }
 
 /** False when something came onto the network in between; that is no error of a prune. */
-async function tryRemove(call: Call, id: string): Promise<boolean> {
+async function tryRemove(call: Call, view: NetworkView): Promise<boolean> {
   try {
-    await ask(call, (client) => client.removeNetwork, { id });
+    await removeView(call, view);
     return true;
   } catch (error) {
-    if (error instanceof HttpError && [400, 404].includes(error.status)) return false;
+    if (error instanceof HttpError && [400, 403, 404].includes(error.status)) return false;
     throw error;
   }
 }
 
 function isBefore(view: NetworkView, untilNs: bigint | undefined): boolean {
-  if (untilNs === undefined || view.kind === "builtin") return true;
+  if (untilNs === undefined) return true;
   return BigInt(view.network.meta?.createdAtMs ?? 0) * 1_000_000n <= untilNs;
 }
 
 async function connect(call: Call): Promise<Answer> {
   const body = objectOf(await call.body(), "network connect request");
-  here(call.node.containers.get(textIn(body, "Container")));
-  await findNetwork(call, param(call, "id"));
-  throw unserved("connecting a container that exists to another network is");
+  const { id, spec } = here(call.node.containers.get(textIn(body, "Container")));
+  const view = await findNetwork(call, param(call, "id"));
+  if (nameOf(view) === "host" && spec.networkMode !== "host") throw refusedHere(onHostNetwork());
+  if (nameOf(view) === "none" && spec.networkMode !== "none") throw refusedHere(onNoNetwork());
+  const wish = endpointWish(nameOf(view), objectIn(body, "EndpointConfig"));
+  here(await call.node.containers.connect(id, wish));
+  return empty(200);
 }
 
 async function disconnect(call: Call): Promise<Answer> {
   const body = objectOf(await call.body(), "network disconnect request");
-  const container = here(call.node.containers.get(textIn(body, "Container")));
+  const { id } = here(call.node.containers.get(textIn(body, "Container")));
   const view = await findNetwork(call, param(call, "id"));
-  if (!container.endpoints.some(({ network }) => network.id === idOf(view))) {
-    const sentence = `container ${container.id} is not connected to network ${nameOf(view)}`;
-    throw new HttpError(403, sentence);
-  }
-  throw unserved("taking a container off one of its networks is");
+  here(await call.node.containers.disconnect(id, nameOf(view), flagIn(body, "Force")));
+  return empty(200);
 }

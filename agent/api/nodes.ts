@@ -12,8 +12,8 @@ import {
   parseFilters,
 } from "./filters.js";
 import { findOne, NODE_WORDS } from "./find.js";
-import { badRequest } from "./http-error.js";
-import { objectOf } from "./json.js";
+import { badRequest, here } from "./http-error.js";
+import { objectOf, textIn } from "./json.js";
 import { ask, getCluster, listNodes, manager } from "./manager.js";
 import { type NodeContext, nodeJson, nodeSpecFromJson, roleWord } from "./node-json.js";
 import { type Route, route } from "./router.js";
@@ -25,6 +25,7 @@ export const NODE_ROUTES: readonly Route[] = [
   route("GET", "/nodes/{id}", inspect),
   route("POST", "/nodes/{id}/update", update),
   route("DELETE", "/nodes/{id}", remove),
+  route("POST", "/skein/v1/nodes/{id}/addr", setAddr),
 ];
 
 async function list(call: Call): Promise<Answer> {
@@ -54,7 +55,12 @@ async function update(call: Call): Promise<Answer> {
   const version = queryNumber(call, "version", -1);
   if (version < 0) throw badRequest(`invalid node version '${queryText(call, "version")}'`);
   const { id } = find((await listNodes(call)).nodes, param(call, "id"));
-  await ask(call, (client) => client.updateNode, { id, version, spec });
+  await ask(call, (client) => client.updateNode, {
+    id,
+    version,
+    spec,
+    force: queryFlag(call, "force"),
+  });
   return empty(200);
 }
 
@@ -64,9 +70,29 @@ async function remove(call: Call): Promise<Answer> {
   return empty(200);
 }
 
+/** Also without a leader, and on a worker: then the node is named by its id. */
+async function setAddr(call: Call): Promise<Answer> {
+  const { membership } = call.node;
+  const body = objectOf(await call.body(), "address");
+  const id = await nodeIdOf(call, param(call, "id"));
+  const set = here(await membership.setAddr(id, textIn(body, "Addr")));
+  return json({ ID: id, Addr: set.addr, HereOnly: set.hereOnly });
+}
+
+async function nodeIdOf(call: Call, ref: string): Promise<string> {
+  const { membership } = call.node;
+  const { nodeId, managers } = membership.status();
+  if (ref === "self" || ref === nodeId || ref === call.node.host().hostname) return nodeId;
+  const status = await membership.managerStatus();
+  const ids = [...managers, ...(status?.members ?? [])].map((each) => each.nodeId);
+  const byId = [...new Set(ids)].filter((id) => id !== "" && id.startsWith(ref));
+  if (ref !== "" && byId.length === 1) return byId[0] ?? ref;
+  return isRefusal(membership.control()) ? ref : (await findNode(call, ref)).id;
+}
+
 async function load(call: Call): Promise<{ nodes: readonly Node[]; context: NodeContext }> {
-  const [{ nodes, leaderNodeId }, cluster] = await Promise.all([listNodes(call), getCluster(call)]);
-  return { nodes, context: { leaderNodeId, cluster } };
+  const [{ nodes, ...seen }, cluster] = await Promise.all([listNodes(call), getCluster(call)]);
+  return { nodes, context: { ...seen, cluster } };
 }
 
 function find(nodes: readonly Node[], ref: string): Node {
@@ -90,6 +116,11 @@ function isWanted(node: Node, filters: Filters): boolean {
     matchesLabels(filters, "label", node.description?.engineLabels ?? {}) &&
     matchesLabels(filters, "node.label", node.spec?.labels ?? {})
   );
+}
+
+/** HttpError in dockerd's words when there is none, or more than one. */
+export async function findNode(call: Call, ref: string): Promise<Node> {
+  return find((await listNodes(call)).nodes, ref);
 }
 
 /** Host names and data path addresses by node id; empty on a worker, which knows no more than its peers. */

@@ -38,7 +38,7 @@ export async function respond(
       for (const [name, value] of Object.entries(answer.headers)) response.setHeader(name, value);
       return whole(response, answer.status, answer.contentType, isHead ? "" : answer.text);
     case "stream":
-      response.writeHead(200, { "Content-Type": answer.contentType });
+      response.writeHead(200, { ...answer.headers, "Content-Type": answer.contentType });
       response.flushHeaders();
       return pipeline(Readable.from(answer.chunks), response);
     case "hijack":

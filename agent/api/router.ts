@@ -1,5 +1,6 @@
 // Finds the handler for a method and a path. Patterns are "/networks/{id}/connect"; a parameter is one
-// path segment, percent-decoded; the first match in the order of the table wins.
+// path segment, percent-decoded; "{name...}" is one or more of them, as names of images have slashes. The
+// first match in the order of the table wins.
 import type { Answer } from "./answer.js";
 import type { Call } from "./call.js";
 import { badRequest } from "./http-error.js";
@@ -31,7 +32,7 @@ export class Router {
   find(method: string, path: string): Found | undefined {
     const segments = path.split("/");
     for (const each of this.#routes) {
-      if (each.method !== method || each.segments.length !== segments.length) continue;
+      if (each.method !== method) continue;
       const params = match(each.segments, segments);
       if (params) return { handler: each.handler, params };
     }
@@ -44,17 +45,22 @@ function match(
   segments: readonly string[],
 ): Record<string, string> | undefined {
   const params: Record<string, string> = {};
-  for (const [i, want] of pattern.entries()) {
-    const have = segments[i] ?? "";
+  const longer = segments.length - pattern.length;
+  let next = 0;
+  for (const want of pattern) {
+    const takes = want.endsWith("...}") ? 1 + longer : 1;
+    const have = segments.slice(next, next + takes);
+    next += takes;
+    if (takes < 1 || have.length < takes) return undefined;
     if (!want.startsWith("{")) {
-      if (want !== have) return undefined;
-    } else if (have === "") {
+      if (want !== have[0]) return undefined;
+    } else if (have.includes("")) {
       return undefined;
     } else {
-      params[want.slice(1, -1)] = decode(have);
+      params[want.replace(/[{}]|\.{3}/g, "")] = have.map(decode).join("/");
     }
   }
-  return params;
+  return next === segments.length ? params : undefined;
 }
 
 function decode(segment: string): string {

@@ -30,7 +30,7 @@ export interface ApiOptions {
 
 // Choices. A client of a unix socket is on this machine: what takes longer than this is stuck or hostile.
 const HEADERS_TIMEOUT_MS = 10_000;
-const REQUEST_TIMEOUT_MS = 60_000;
+const BODY_TIMEOUT_MS = 60_000;
 const HEADER_BYTES_MAX = 16 * 1024;
 // Beyond it, new connections are closed at once.
 const CONNECTIONS_MAX = 1_024;
@@ -64,7 +64,8 @@ class Api {
     this.server = createServer(
       {
         headersTimeout: HEADERS_TIMEOUT_MS,
-        requestTimeout: REQUEST_TIMEOUT_MS,
+        // An image's archive may take any time to come; what is JSON may not (BODY_TIMEOUT_MS).
+        requestTimeout: 0,
         maxHeaderSize: HEADER_BYTES_MAX,
         connectionsCheckingInterval: HEADERS_TIMEOUT_MS,
       },
@@ -149,7 +150,9 @@ class Api {
       version,
       params: found.params,
       query: new URLSearchParams(search.join("?")),
-      body: () => readJson(body(), request.headers),
+      body: () => readJson(body(), request.headers, BODY_TIMEOUT_MS),
+      upload: body,
+      header: (name) => String(request.headers[name] ?? ""),
       signal,
       upgrade,
       apiMetrics: () => this.#counters.text(),

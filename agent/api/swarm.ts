@@ -1,8 +1,9 @@
 // /swarm: being in one. Init, join and leave are this node's own; the rest asks the manager.
+import { formatUnlockKey } from "../../common/unlock-key.js";
 import { Availability } from "../../proto/gen/types.js";
 import { type Answer, empty, json } from "./answer.js";
 import { type Call, queryFlag, queryNumber, queryText } from "./call.js";
-import { specFromJson, swarmJson } from "./cluster-json.js";
+import { signingCaIn, specFromJson, swarmJson } from "./cluster-json.js";
 import { badRequest, HttpError, here, unserved } from "./http-error.js";
 import { flagIn, numberIn, objectIn, objectOf, textIn, textsIn } from "./json.js";
 import { ask, getCluster, manager } from "./manager.js";
@@ -22,6 +23,9 @@ export const SWARM_ROUTES: readonly Route[] = [
 async function init(call: Call): Promise<Answer> {
   const body = objectOf(await call.body(), "swarm init request");
   const spec = specFromJson(objectIn(body, "Spec"));
+  if (Object.values(signingCaIn(objectIn(body, "Spec"))).some(({ length }) => length > 0)) {
+    throw unserved("a certificate authority of one's own from the beginning is");
+  }
   const made = await call.node.membership.init({
     listenAddr: textIn(body, "ListenAddr"),
     advertiseAddr: textIn(body, "AdvertiseAddr"),
@@ -57,29 +61,34 @@ async function leave(call: Call): Promise<Answer> {
 
 async function update(call: Call): Promise<Answer> {
   await manager(call);
-  const spec = specFromJson(objectOf(await call.body(), "swarm spec"));
+  const body = objectOf(await call.body(), "swarm spec");
+  const spec = specFromJson(body);
   const version = queryNumber(call, "version", -1);
   if (version < 0) throw badRequest(`invalid swarm version '${queryText(call, "version")}'`);
-  if (queryFlag(call, "rotateManagerUnlockKey")) throw unserved("autolock is");
   await ask(call, (client) => client.updateCluster, {
     version,
     spec,
+    ...signingCaIn(body),
     rotateWorkerToken: queryFlag(call, "rotateWorkerToken"),
     rotateManagerToken: queryFlag(call, "rotateManagerToken"),
+    rotateUnlockKey: queryFlag(call, "rotateManagerUnlockKey"),
+    dataPathPort: portIn(queryNumber(call, "dataPathPort", 0)),
   });
   return empty(200);
 }
 
-// No swarm of this release is locked: the key is empty, as Docker answers with autolock off.
 async function unlockKey(call: Call): Promise<Answer> {
-  await manager(call);
-  return json({ UnlockKey: "" });
+  const { key } = await ask(call, (client) => client.getUnlockKey, {}, true);
+  return json({ UnlockKey: formatUnlockKey(key) });
 }
 
 async function unlock(call: Call): Promise<Answer> {
-  const { state } = call.node.membership.status();
-  if (state !== "locked") await manager(call);
-  throw new HttpError(409, "swarm is not locked");
+  const body = objectOf(await call.body(), "swarm unlock request");
+  const refusal = await call.node.membership.unlock(textIn(body, "UnlockKey"));
+  // dockerd has a code of its own for this one (errInvalidUnlockKey).
+  if (refusal?.code === "permission-denied") throw new HttpError(401, refusal.message);
+  here(refusal);
+  return empty(200);
 }
 
 function portIn(port: number): number {

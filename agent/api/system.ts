@@ -1,7 +1,7 @@
 // /_ping and /version: who answers, and what it speaks.
 import { API_VERSION, API_VERSION_MIN, SKEIN_VERSION } from "../../common/version.js";
 import { Role } from "../../proto/gen/types.js";
-import type { AgentNode } from "../seams.js";
+import type { AgentNode, HostFacts } from "../seams.js";
 import { type Answer, json, text } from "./answer.js";
 import type { Call } from "./call.js";
 import { infoJson } from "./info.js";
@@ -46,7 +46,10 @@ function version(call: Call): Answer {
   return json({
     Platform: { Name: `Skein ${SKEIN_VERSION}` },
     // The docker CLI looks for the component of this name.
-    Components: [{ Name: "Engine", Version: SKEIN_VERSION, Details: details }],
+    Components: [
+      { Name: "Engine", Version: SKEIN_VERSION, Details: details },
+      ...(host.containerd ? [containerdJson(host.containerd)] : []),
+    ],
     Version: SKEIN_VERSION,
     ApiVersion: details.ApiVersion,
     MinAPIVersion: details.MinAPIVersion,
@@ -59,8 +62,12 @@ function version(call: Call): Answer {
   });
 }
 
+function containerdJson({ version, revision }: NonNullable<HostFacts["containerd"]>): object {
+  return { Name: "containerd", Version: version, Details: { GitCommit: revision } };
+}
+
 /** Go's word for what uname(2) calls x86_64 and Node.js x64. */
-export function goArch(architecture: string): string {
+function goArch(architecture: string): string {
   const words: Readonly<Record<string, string>> = {
     x86_64: "amd64",
     x64: "amd64",

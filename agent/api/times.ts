@@ -13,6 +13,11 @@ export function goTime(unixMs: number): string {
   return new Date(unixMs).toISOString().replace(/\.?0+Z$/, "Z");
 }
 
+/** RFC 3339 to the second. */
+export function goSeconds(unixMs: number): string {
+  return goTime(unixMs === 0 ? 0 : Math.max(1, Math.trunc(unixMs / 1_000)) * 1_000);
+}
+
 /** "1795233811", "1795233811.000000021" (what the clients send), RFC 3339, or a Go duration ago. */
 export function parseWhen(written: string, nowMs: number, what: string): bigint | undefined {
   if (written === "") return undefined;

@@ -5,7 +5,7 @@ import { HttpError } from "./http-error.js";
 /** The minor number of a version "1.N"; there is no other major one. */
 export type ApiMinor = number;
 
-export const NEWEST: ApiMinor = minorOf(API_VERSION);
+const NEWEST: ApiMinor = minorOf(API_VERSION);
 const OLDEST: ApiMinor = minorOf(API_VERSION_MIN);
 // dockerd answers clients older than this in plain text (api/server/httpstatus, API 1.24).
 const JSON_ERRORS_SINCE: ApiMinor = 24;
