@@ -28,12 +28,30 @@ test("a flag wins over the file, the file over the default", () => {
   expect(command.kind === "run" && command.settings.timing.dialMs).toBe(8_000);
 });
 
+test("labels and resources may be given more than once, and a flag's list stands for the file's", () => {
+  const argv = [
+    "--config",
+    "/c",
+    "--label",
+    "a=1",
+    "--label",
+    "b=x=y",
+    "--generic-resource",
+    "gpu=2",
+  ];
+  const command = run(argv, { "/c": '{"label": ["c=3"], "generic-resource": ["fpga=f1"]}' });
+  expect(command).toMatchObject({
+    settings: { labels: { a: "1", b: "x=y" }, genericResources: [{ kind: "gpu", value: 2 }] },
+  });
+});
+
 const wrong: [string, string[], Record<string, string>, RegExp][] = [
   ["an unknown flag", ["--nope"], {}, /--nope/],
   ["a stray word", ["start"], {}, /start/],
   ["a missing file that was named", ["--config", "/c"], {}, /there is no \/c/],
   ["a file that is not JSON", ["--config", "/c"], { "/c": "{" }, /not JSON/],
   ["a file that is a list", ["--config", "/c"], { "/c": "[]" }, /one JSON object/],
+  ["an unknown data path", ["--datapath", "fast"], {}, /--datapath must be one of auto, kernel/],
   ["an unknown key", ["--config", "/c"], { "/c": '{"x": "1"}' }, /unknown setting "x"/],
   ["a key of Object's own", ["--config", "/c"], { "/c": '{"toString": "1"}' }, /unknown setting/],
   ["a value of the wrong type", ["--config", "/c"], { "/c": '{"group": 1}' }, /must be a string/],
@@ -41,6 +59,11 @@ const wrong: [string, string[], Record<string, string>, RegExp][] = [
   ["an unknown level", ["--log-level", "loud"], {}, /one of trace/],
   ["a scale of zero", ["--time-scale", "0"], {}, /1 to 100/],
   ["a name with a space", ["--hostname", "a b"], {}, /printable/],
+  ["a namespace of blanks", ["--containerd-namespace", "a b"], {}, /containerd-namespace/],
+  ["a containerd that is no path", ["--containerd", "tcp:x"], {}, /absolute path/],
+  ["a label without a key", ["--label", "=x"], {}, /KEY=VALUE/],
+  ["a resource without a value", ["--generic-resource", "gpu"], {}, /KIND=NUMBER/],
+  ["labels that are no list", ["--config", "/c"], { "/c": '{"label": [1]}' }, /list of strings/],
   ["a metrics address without a port", ["--metrics-addr", "127.0.0.1"], {}, /address and port/],
 ];
 for (const [name, argv, files, message] of wrong) {

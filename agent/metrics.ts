@@ -3,21 +3,35 @@
 import type { Registry } from "prom-client";
 import { SKEIN_VERSION } from "../common/version.js";
 import type { AdminStatus } from "../proto/gen/admin.js";
+import type { Counts } from "./bpf/reasons.js";
+import { type Measured, programmingText, registerDataPath } from "./data-path-metrics.js";
 import type { Applier } from "./loops/apply.js";
 import type { MembershipLoop } from "./loops/membership.js";
+import { registerAccelerated } from "./metrics-accelerated.js";
+import type { FlowTable } from "./seams.js";
 
 export interface AgentMetrics {
   text(): Promise<string>;
 }
 
-export function agentMetrics(membership: MembershipLoop, applier: Applier): AgentMetrics {
+export function agentMetrics(
+  membership: MembershipLoop,
+  applier: Applier,
+  flowTable: () => FlowTable | undefined,
+  measured: Measured,
+  accelerated: () => ReadonlyMap<number, Counts> = () => new Map(),
+): AgentMetrics {
   let registry: Promise<Registry> | undefined;
-  const beside: Beside = { status: undefined };
+  const beside: Beside = { status: undefined, flows: undefined };
   return {
     text: async () => {
-      registry ??= register(membership, applier, beside);
+      registry ??= register(membership, applier, beside, measured).then(async (made) => {
+        await registerAccelerated(made, accelerated);
+        return made;
+      });
       beside.status = await membership.managerStatus();
-      return (await registry).metrics();
+      beside.flows = flowTable();
+      return `${await (await registry).metrics()}${programmingText(measured.applied)}`;
     },
   };
 }
@@ -26,9 +40,11 @@ async function register(
   membership: MembershipLoop,
   applier: Applier,
   beside: Beside,
+  measured: Measured,
 ): Promise<Registry> {
   const { Counter, Gauge, Registry } = await import("prom-client");
   const registry = new Registry();
+  registerDataPath({ Counter, Gauge }, registry, measured);
   const registers = [registry];
   // Not the library's default metrics: to know the event loop's delay they wake the process 100 times a second.
   new Counter({
@@ -96,6 +112,16 @@ async function register(
       },
     });
   }
+  for (const [name, help, of] of FLOW_NUMBERS) {
+    new Gauge({
+      name: `skein_conntrack_${name}`,
+      help,
+      registers,
+      collect() {
+        this.set(beside.flows === undefined ? 0 : of(beside.flows));
+      },
+    });
+  }
   for (const [name, help, of] of MANAGER_NUMBERS) {
     new Gauge({
       name: `skein_manager_${name}`,
@@ -109,10 +135,22 @@ async function register(
   return registry;
 }
 
-/** The manager process beside this agent, where there is one: asked once for all its numbers. */
+/** What is asked once for all its numbers. */
 interface Beside {
+  /** The manager process beside this agent, where there is one. */
   status: AdminStatus | undefined;
+  flows: FlowTable | undefined;
 }
+
+const FLOW_NUMBERS: readonly (readonly [string, string, (flows: FlowTable) => number])[] = [
+  [
+    "entries",
+    "Connections in the kernel's table, of the machine's own namespace.",
+    (f) => f.entries,
+  ],
+  ["max", "Connections that the table takes (net.netfilter.nf_conntrack_max).", (f) => f.max],
+  ["dropped_total", "Packets of new connections dropped because it was full.", (f) => f.dropped],
+];
 
 const MANAGER_NUMBERS: readonly (readonly [string, string, (status: AdminStatus) => number])[] = [
   [

@@ -1,7 +1,9 @@
 // `<state>/attachments.json`: what people attached by hand. Written whole, atomically, mode 0600.
+
 import { join } from "node:path";
 import { readIfThere, replaceFile } from "../../common/durable-files.js";
 import { Fault } from "../../common/fault.js";
+import { isObject, jsonObject } from "../../common/json-object.js";
 import type { AttachmentDisk, AttachmentRecord } from "../task/keeping.js";
 
 const FORMAT = 1;
@@ -21,14 +23,9 @@ export function attachmentDiskAt(stateDir: string): AttachmentDisk {
   };
 }
 
-export function parseAttachments(text: string): readonly AttachmentRecord[] | undefined {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    return undefined;
-  }
-  if (!isObject(value) || value["format"] !== FORMAT) return undefined;
+function parseAttachments(text: string): readonly AttachmentRecord[] | undefined {
+  const value = jsonObject(text);
+  if (value === undefined || value["format"] !== FORMAT) return undefined;
   const { attachments } = value;
   if (!Array.isArray(attachments)) return undefined;
   const whole = attachments.every(
@@ -40,8 +37,4 @@ export function parseAttachments(text: string): readonly AttachmentRecord[] | un
       isObject(entry["wish"]),
   );
   return whole ? (attachments as AttachmentRecord[]) : undefined;
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

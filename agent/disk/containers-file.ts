@@ -1,5 +1,6 @@
 // `<state>/containers/<id>/container.json`: one record a container. The folder also holds the
 // container's log and how its lives ended, which the runtime writes; it goes as a whole.
+
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import {
@@ -9,8 +10,10 @@ import {
   replaceFile,
 } from "../../common/durable-files.js";
 import { isLocalId } from "../../common/ids.js";
+import { isObject, jsonObject } from "../../common/json-object.js";
+import { EMPTY_SPEC } from "../task/container-spec.js";
 import type { ContainerDisk } from "../task/keeping.js";
-import type { ContainerRecord } from "../task/life.js";
+import { type ContainerRecord, RECORD_DEFAULTS } from "../task/life.js";
 
 const FORMAT = 1;
 const PHASES = ["created", "preparing", "starting", "running", "ended", "removing"];
@@ -53,14 +56,9 @@ export function containerDiskAt(stateDir: string): ContainerDisk {
 }
 
 /** Looks at what a record stands or falls with; the rest was written by this release, whole or not at all. */
-export function parseContainerRecord(text: string): ContainerRecord | undefined {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    return undefined;
-  }
-  if (!isObject(value) || value["format"] !== FORMAT) return undefined;
+function parseContainerRecord(text: string): ContainerRecord | undefined {
+  const value = jsonObject(text);
+  if (value === undefined || value["format"] !== FORMAT) return undefined;
   const { format: _format, ...record } = value;
   const { spec, endpoints } = record;
   if (!isObject(spec) || !Array.isArray(endpoints)) return undefined;
@@ -73,9 +71,10 @@ export function parseContainerRecord(text: string): ContainerRecord | undefined 
   if (!endpoints.every((entry) => isObject(entry) && typeof entry["id"] === "string")) {
     return undefined;
   }
-  return record as unknown as ContainerRecord;
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
+  // A record of an earlier release lacks what came since.
+  return {
+    ...RECORD_DEFAULTS,
+    ...record,
+    spec: { ...EMPTY_SPEC, ...spec },
+  } as unknown as ContainerRecord;
 }

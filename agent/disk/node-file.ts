@@ -1,8 +1,10 @@
 // node.json: that this node is part of a swarm, and what it needs to find the swarm again. The file's
 // presence is the membership: it is written last on the way in and removed first on the way out.
+
 import { join } from "node:path";
 import { readIfThere, removeDurably, replaceFile } from "../../common/durable-files.js";
 import { Fault } from "../../common/fault.js";
+import { isObject, jsonObject } from "../../common/json-object.js";
 import type { NodeDisk, NodeRecord } from "../seams.js";
 
 export function nodeDiskAt(stateDir: string): NodeDisk {
@@ -22,17 +24,13 @@ export function nodeDiskAt(stateDir: string): NodeDisk {
 
 /** Undefined unless every field is there with its type. Unknown fields are an error too: they mean another release. */
 export function parseNodeRecord(text: string): NodeRecord | undefined {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    return undefined;
-  }
-  if (!isObject(value)) return undefined;
-  const { managers, dataPathPort, role, ...texts } = value;
+  const value = jsonObject(text);
+  if (value === undefined) return undefined;
+  const { managers, dataPathPort, role, generation = 0, ...texts } = value;
   if (Object.keys(texts).length !== TEXT_FIELDS.length) return undefined;
   if (!TEXT_FIELDS.every((name) => typeof texts[name] === "string")) return undefined;
   if (role !== "manager" && role !== "worker") return undefined;
+  if (!Number.isSafeInteger(generation)) return undefined;
   if (!Number.isInteger(dataPathPort) || !Array.isArray(managers)) return undefined;
   const addresses = managers.every(
     (entry) =>
@@ -48,7 +46,3 @@ const TEXT_FIELDS = [
   "advertiseAddr",
   "dataPathAddr",
 ] as const satisfies readonly (keyof NodeRecord)[];
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
-}

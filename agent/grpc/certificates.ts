@@ -15,6 +15,7 @@ import { verifySwarmRoot } from "../../common/grpc/swarm-root.js";
 import { parseJoinToken } from "../../common/join-token.js";
 import type { Timing } from "../../common/timing.js";
 import { CertificateAuthorityClient, IssueCertificateRequest } from "../../proto/gen/ca.js";
+import { identityPem } from "../member/identity-pem.js";
 import type { CertificateDoor, Issued } from "../seams.js";
 
 export function certificateDoor(timing: Timing): CertificateDoor {
@@ -33,13 +34,11 @@ export function certificateDoor(timing: Timing): CertificateDoor {
       return issue(addr, credentials, request, timing.dialMs, signal);
     },
     async renew(addr, identity, signal) {
-      const credentials = managerChannelCredentials({
-        certificate: Buffer.from(identity.certificate),
-        privateKey: Buffer.from(identity.key),
-        rootCaCert: Buffer.from(identity.root),
-      });
+      const credentials = managerChannelCredentials(identityPem(identity));
       const csr = Buffer.from(await createCsr(identity.key));
-      return issue(addr, credentials, { csr }, timing.requestMs, signal);
+      // For a manager to whom it is over: what it proves is then the request's key.
+      const ownCertificate = Buffer.from(identity.certificate);
+      return issue(addr, credentials, { csr, ownCertificate }, timing.requestMs, signal);
     },
   };
 }
@@ -58,8 +57,8 @@ async function issue(
     const answer = await callUnary(method, full, { addr, timeoutMs, signal });
     // As dockerd shows what a manager that it has no membership with refuses.
     if (isRefusal(answer)) return refuse(answer.code, rpcWords(answer));
-    const { nodeId, clusterId, role, certificate, rootCaCert, dataPathPort } = answer;
-    return { nodeId, clusterId, role, certificate, root: rootCaCert, dataPathPort };
+    const { rootCaCert: root, ...issued } = answer;
+    return { ...issued, root };
   } catch (error) {
     if (!(error instanceof Fault)) throw error;
     const why = typeof error.data["why"] === "string" ? error.data["why"] : "no answer in time";

@@ -7,10 +7,17 @@ import { callUnary, type UnaryMethod } from "../../common/grpc/call.js";
 import { managerChannelCredentials, managerChannelOptions } from "../../common/grpc/channel.js";
 import { redirectOf } from "../../common/grpc/status.js";
 import type { Timing } from "../../common/timing.js";
-import { type DispatcherClient as Client, DispatcherClient } from "../../proto/gen/dispatcher.js";
+import {
+  type DispatcherClient as Client,
+  DispatcherClient,
+  type InquiryBatch,
+  type LogBatch,
+} from "../../proto/gen/dispatcher.js";
 import { sentenceOf } from "../member/fault-sentence.js";
-import { NO_LEADER } from "../member/words.js";
+import { identityPem } from "../member/identity-pem.js";
+import { locked, NO_LEADER } from "../member/words.js";
 import type { ManagerLink, NodeIdentity } from "../seams.js";
+import { sendBatches } from "./send-batches.js";
 import { dialSession } from "./session-stream.js";
 
 export interface LinkSettings {
@@ -46,6 +53,21 @@ export class GrpcManagerLink implements ManagerLink {
     this.#closeRetired();
   }
 
+  async publishLogs(batches: AsyncIterable<LogBatch>, signal: AbortSignal): Promise<void> {
+    // Who asked for them is the leader of the session, and it has them or nobody.
+    const addr = this.#leader ?? this.settings.addresses()[0];
+    if (addr === undefined) return;
+    const client = this.#client(addr);
+    await sendBatches((answered) => client.publishLogs(answered), batches, signal);
+  }
+
+  async publishInquiry(batches: AsyncIterable<InquiryBatch>, signal: AbortSignal): Promise<void> {
+    const addr = this.#leader ?? this.settings.addresses()[0];
+    if (addr === undefined) return;
+    const client = this.#client(addr);
+    await sendBatches((answered) => client.publishInquiry(answered), batches, signal);
+  }
+
   async openSession(...[addr, hello, signal]: Parameters<ManagerLink["openSession"]>) {
     const dial = (to: string) =>
       dialSession(this.#client(to), to, hello, this.settings.timing.dialMs, signal);
@@ -75,6 +97,15 @@ export class GrpcManagerLink implements ManagerLink {
     await this.#ask((client) => client.leave.bind(client), {});
   }
 
+  async settle(revision: number, timeoutMs: number) {
+    const [addr] = this.#order();
+    if (addr === undefined) throw noManager([], undefined);
+    const { signal } = this.#stopping;
+    const settle = (client: Client) => client.settle.bind(client);
+    const outcome = await this.#askAt(addr, settle, { revision }, timeoutMs, signal);
+    if (outcome.kind === "retry") throw noManager([addr], outcome.cause);
+  }
+
   /** Around the managers until one answers for the leader, or the time of one request is over. */
   async #ask<Request, Response>(
     method: (client: Client) => UnaryMethod<Request, Response>,
@@ -82,6 +113,8 @@ export class GrpcManagerLink implements ManagerLink {
   ): Promise<Response | Refusal> {
     const { clock, timing } = this.settings;
     const { signal } = this.#stopping;
+    // The identity of a locked node comes without its key; nobody would be heard, however long one asks.
+    if (this.identity.key.length === 0) throw noManager(this.#order(), new Refused(locked()));
     const endMs = clock.monotonicMs() + timing.requestMs;
     let cause: unknown;
     for (;;) {
@@ -139,12 +172,7 @@ export class GrpcManagerLink implements ManagerLink {
   #client(addr: string): Client {
     let client = this.#channels.get(addr);
     if (client === undefined) {
-      const { certificate, key, root } = this.identity;
-      const credentials = managerChannelCredentials({
-        certificate: Buffer.from(certificate),
-        privateKey: Buffer.from(key),
-        rootCaCert: Buffer.from(root),
-      });
+      const credentials = managerChannelCredentials(identityPem(this.identity));
       client = new DispatcherClient(
         addr,
         credentials,

@@ -20,7 +20,7 @@ export function machineDoor(kernel: Pick<Kernel, "underlay" | "dataPortProblem">
 }
 
 /** Our own overlay interfaces are left out: their addresses mean nothing on the underlay. */
-export function machineAddresses(underlay: Underlay): readonly MachineAddress[] {
+function machineAddresses(underlay: Underlay): readonly MachineAddress[] {
   const withDefault = new Set(
     underlay.routes
       .filter((r) => r.prefix === "0.0.0.0/0" || r.prefix === "::/0")
@@ -55,8 +55,10 @@ function sourceTowards(host: string): Promise<string | undefined> {
       resolve(address);
     };
     socket.once("error", () => finish(undefined));
+    // Not a callback of connect: that one is called when there is no way as well, and then the address is 0.0.0.0.
+    socket.once("connect", () => finish(socket.address().address));
     // The discard port (RFC 863); nothing goes there.
-    socket.connect(9, host, () => finish(socket.address().address));
+    socket.connect(9, host);
   });
 }
 

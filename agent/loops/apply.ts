@@ -5,72 +5,79 @@ import type { Clock } from "../../common/clock.js";
 import { Fault, messageOf } from "../../common/fault.js";
 import type { Logger } from "../../common/log.js";
 import type { Timing } from "../../common/timing.js";
-import { Signal } from "../../common/watch.js";
+import { firstTold, Signal, Topic } from "../../common/watch.js";
 import { sentenceOf } from "../member/fault-sentence.js";
+import { type Finding, findingOf, NOTHING_FOUND, sandboxesOf } from "../reconcile/finding.js";
+import { FOREIGN_DROPS, foreignDrops } from "../reconcile/foreign-drops.js";
+import type { HostHave } from "../reconcile/have.js";
 import type { Kernel } from "../reconcile/kernel.js";
+import { Pauses } from "../reconcile/pauses.js";
 import { type Plan, plan } from "../reconcile/plan.js";
+import { Round } from "../reconcile/round.js";
 import { describe, needsOf, type Step, subjectOf, undoOf } from "../reconcile/step.js";
-import type { HostWant, SandboxRef } from "../reconcile/want.js";
+import { isAboutReach, isPortRemoval } from "../reconcile/step-class.js";
+import type { HostWant } from "../reconcile/want.js";
+import { ApplyCounts } from "./apply-counts.js";
 
 // Choice: who waits for an endpoint hears of a failure when trying again twice did not help.
 const FAILURES_TO_REPORT = 3;
-// Choice: a plan that is not empty after so many rounds is being undone by somebody as fast as it is done.
+// Choice: a plan for the same want that was done in full so many times and is not empty is being undone by
+// somebody as fast as it is done.
 const ROUNDS_MAX = 10;
+// Choice: a millisecond each, in which nothing else in this process has its turn.
+const PORTS_A_SWEEP = 50;
 /** The subject of a look that failed as a whole. */
 const KERNEL = "kernel";
 
-/** A subject whose step failed is left alone for a while, twice as long each time. */
-interface Pause {
-  readonly failures: number;
-  readonly untilMs: number;
+interface Performed {
+  readonly tried: number;
+  /** Some were left for the next round. */
+  readonly left: boolean;
+  /** All that changes how others are reached was done. */
+  readonly reaches: boolean;
 }
-
-/** What the last complete look found. */
-interface Finding {
-  readonly generation: number;
-  /** Endpoints that were wanted → what each depends on, itself included. */
-  readonly endpoints: ReadonlyMap<string, readonly string[]>;
-  /** Subjects of which something is still to be done. */
-  readonly open: ReadonlySet<string>;
-  /** What could not even be planned. */
-  readonly hopeless: ReadonlyMap<string, string>;
-}
-
-const NOTHING_FOUND: Finding = {
-  generation: 0,
-  endpoints: new Map(),
-  open: new Set(),
-  hopeless: new Map(),
-};
 
 export class Applier {
+  /** What became of the wants, for metrics. */
+  readonly counts: ApplyCounts;
   readonly #stop = new AbortController();
   readonly #wake = new Signal();
   readonly #cleanups: (() => void)[];
   readonly #running: Promise<void>;
   readonly #problems = new Map<string, string>();
-  readonly #pauses = new Map<string, Pause>();
-  readonly #waiters = new Set<() => void>();
+  readonly #pauses: Pauses;
+  /** There is more to know. */
+  readonly #looked = new Topic<void>();
   #pauseTimer = new AbortController();
   #want: HostWant | undefined;
   /** Somebody else may have changed something, so nothing is taken from memory. */
   #afresh = true;
   /** When it was last judged which pauses are over: once a convergence, so that no step is tried twice in one. */
   #judgedMs = Number.NEGATIVE_INFINITY;
+  /** The want is as it was when all was well: what is to be done now, somebody has undone. */
+  #repairs = false;
   /** Counts calls of `set`. */
   #generation = 0;
   #found = NOTHING_FOUND;
+  /** The generation of the last want whose tables by which others are reached were all written. */
+  #reached = 0;
   /** From a step to the beginning of the dump after it: events are then news of our own doing, or seen by it. */
   #acting = false;
+  /** What was last warned of. */
+  #othersDrop = "";
 
   constructor(
     private readonly kernel: Kernel,
     private readonly clock: Clock,
-    private readonly timing: Pick<Timing, "retryMinMs" | "retryMaxMs" | "resyncMs">,
+    timing: Pick<Timing, "retryMinMs" | "retryMaxMs" | "resyncMs">,
     private readonly log: Logger,
   ) {
-    const unfollow = kernel.follow(() => {
-      if (!this.#acting) this.look();
+    this.counts = new ApplyCounts(clock);
+    this.#pauses = new Pauses(timing);
+    const unfollow = kernel.follow((news) => {
+      if (this.#acting) return;
+      if (news === "sandboxes") this.#wake.notify();
+      else this.look();
     });
     this.#cleanups = [unfollow, clock.every(timing.resyncMs, () => this.look())];
     this.#running = this.#run();
@@ -80,6 +87,7 @@ export class Applier {
   set(want: HostWant): void {
     this.#want = want;
     this.#generation++;
+    this.counts.wanted(this.#generation);
     this.#wake.notify();
   }
 
@@ -107,10 +115,42 @@ export class Applier {
     return this.#problems;
   }
 
-  /** Resolves when nothing is left to do for the present want but what `problems` says. */
-  async settled(signal: AbortSignal): Promise<void> {
+  /** Chains of others that drop what our bridges forward, as a list in words; empty: none. */
+  get foreignDrops(): string {
+    return this.#othersDrop;
+  }
+
+  /** For people: what is not as wanted, and what of others is in the way. */
+  troubles(): readonly string[] {
+    const own = [...this.#problems].map(([subject, why]) => `${subject} is not as wanted: ${why}`);
+    return this.#othersDrop === "" ? own : [...own, `${FOREIGN_DROPS} (${this.#othersDrop})`];
+  }
+
+  /**
+   * Resolves when nothing is left to do for the present want about these subjects, or about anything, but what
+   * `problems` says.
+   */
+  async settled(signal: AbortSignal, subjects?: readonly string[]): Promise<void> {
     const generation = this.#generation;
-    while (this.#found.generation < generation) await this.#nextFinding(signal);
+    for (;;) {
+      const { open, isFinal, generation: foundAt } = this.#found;
+      const isDone = subjects?.every((subject) => !open.has(subject)) ?? open.size === 0;
+      if (foundAt >= generation && (isFinal || isDone)) return;
+      await this.#nextFinding(signal);
+    }
+  }
+
+  /**
+   * Resolves when the tables by which others are reached are as the present want has them: sandboxes and ports
+   * that come and go beside them are not waited for.
+   */
+  async reached(signal: AbortSignal): Promise<void> {
+    const generation = this.#generation;
+    for (;;) {
+      const { isFinal, generation: foundAt } = this.#found;
+      if (this.#reached >= generation || (isFinal && foundAt >= generation)) return;
+      await this.#nextFinding(signal);
+    }
   }
 
   /** Looks again soon, also at what nothing of ours has touched. */
@@ -142,49 +182,101 @@ export class Applier {
   }
 
   async #converge(first: HostWant, signal: AbortSignal): Promise<void> {
-    this.#judgedMs = this.clock.monotonicMs();
+    let judged: HostWant | undefined;
+    const before = this.#found;
     for (let round = 0; round < ROUNDS_MAX; round++) {
       const want = this.#want ?? first;
+      if (want !== judged) {
+        this.#judgedMs = this.clock.monotonicMs();
+        judged = want;
+        round = 0;
+      }
       const generation = this.#generation;
+      this.#repairs = before.isFinal && before.generation === generation;
       this.#acting = true;
       const looking = this.kernel.dump(sandboxesOf(want), !this.#afresh);
       this.#afresh = false;
       this.#acting = false;
       const have = await looking;
       this.#clear(KERNEL);
+      this.#warnOfOthers(want, have);
       const planned = plan(want, have);
-      const done = await this.#perform(planned.steps, signal);
-      if (done === 0) return this.#finish(want, generation, planned);
+      this.#find(want, generation, planned, false);
+      const { tried, left, reaches } = await this.#perform(planned.steps, signal);
+      if (reaches) {
+        this.#reached = generation;
+        this.#looked.publish();
+      }
+      if (tried === 0) {
+        this.counts.settled(generation);
+        return this.#find(want, generation, planned, true);
+      }
       signal.throwIfAborted();
+      // What was not even tried is not undone by anybody.
+      if (left) round = 0;
     }
     this.log.warn({ rounds: ROUNDS_MAX }, "the kernel does not stay as it is made");
     this.#failed(KERNEL, "Another program undoes what is done as fast as it is done.");
   }
 
-  /** Does the steps that are due; how many were tried. */
-  async #perform(steps: readonly Step[], signal: AbortSignal): Promise<number> {
-    const held = new Set<string>();
-    for (const [subject, { untilMs }] of this.#pauses) {
-      if (untilMs > this.#judgedMs) held.add(subject);
-    }
-    let tried = 0;
+  /** Does the steps that are due. */
+  async #perform(steps: readonly Step[], signal: AbortSignal): Promise<Performed> {
+    const round = new Round(steps, this.clock.monotonicMs());
+    const missing = new Set(steps.filter(isAboutReach));
+    const held = this.#pauses.heldAt(this.#judgedMs);
+    await this.#sweep(steps.filter((step) => !held.has(subjectOf(step))));
     for (const step of steps) {
-      if (signal.aborted) return tried;
+      if (signal.aborted) break;
       const subject = subjectOf(step);
       if (held.has(subject) || needsOf(step).some((need) => held.has(need))) continue;
-      tried++;
+      const nowMs = this.clock.monotonicMs();
+      const turn = round.turnOf(step, nowMs);
+      if (turn === "over") break;
+      if (turn === "next") continue;
       this.#acting = true;
       try {
-        this.log.debug({ step: describe(step) }, "step");
+        this.#tell(step);
         await this.kernel.perform(step);
+        if (this.#repairs && this.#pauses.failures(subject) === 0) {
+          this.counts.repaired(step);
+          this.log.info({ step: describe(step) }, "put back what somebody changed");
+        }
+        missing.delete(step);
+        if (isPortRemoval(step)) this.#portGone(subject);
       } catch (error) {
-        if (signal.aborted) return tried;
+        if (signal.aborted) break;
         held.add(subject);
         this.#failed(subject, sentenceOf(error));
         await this.#undo(step);
       }
+      round.took(step, this.clock.monotonicMs() - nowMs);
     }
-    return tried;
+    return { tried: round.tried, left: round.left, reaches: missing.size === 0 };
+  }
+
+  /** Many ports that go, go together; their steps then find nothing to do. */
+  async #sweep(steps: readonly Step[]): Promise<void> {
+    const ports = steps.filter(isPortRemoval).slice(0, PORTS_A_SWEEP);
+    if (ports.length < 2) return;
+    this.#acting = true;
+    try {
+      await this.kernel.sweep(ports);
+    } catch (error) {
+      this.log.debug({ ports: ports.length, err: messageOf(error) }, "ports not removed together");
+    }
+  }
+
+  #warnOfOthers({ local: want }: HostWant, { local: have }: HostHave): void {
+    const found = foreignDrops(want?.bridges ?? [], have);
+    if (found === undefined || found.chains === this.#othersDrop) return;
+    this.#othersDrop = found.chains;
+    if (found.chains !== "") this.log.warn(found, FOREIGN_DROPS);
+  }
+
+  /** A setting of the machine itself is news for its owner. */
+  #tell(step: Step): void {
+    if (step.kind === "allow-forwarding") this.log.info({ step: describe(step) }, "step");
+    else this.log.debug({ step: describe(step) }, "step");
   }
 
   async #undo(step: Step): Promise<void> {
@@ -198,32 +290,33 @@ export class Applier {
     }
   }
 
-  #finish(want: HostWant, generation: number, planned: Plan): void {
-    const open = new Set(planned.steps.map(subjectOf));
+  #find(want: HostWant, generation: number, planned: Plan, isFinal: boolean): void {
+    const steps = new Set(planned.steps.map(subjectOf));
     for (const [subject, why] of planned.problems) this.#report(subject, why);
-    for (const subject of [...this.#problems.keys(), ...this.#pauses.keys()]) {
-      if (!open.has(subject) && !planned.problems.has(subject)) this.#clear(subject);
+    for (const subject of [...this.#problems.keys(), ...this.#pauses.subjects()]) {
+      if (!steps.has(subject) && !planned.problems.has(subject)) this.#clear(subject);
     }
-    const hopeless = planned.problems;
-    this.#found = { generation, endpoints: endpointsOf(want), open, hopeless };
-    this.#tellWaiters();
+    this.#found = findingOf(want, planned, generation, isFinal);
+    this.#looked.publish();
+  }
+
+  /** A port is removed by one step: who waits for that does not wait for its network, or its sandbox, to go too. */
+  #portGone(subject: string): void {
+    if (this.#found.open.delete(subject)) this.#looked.publish();
   }
 
   #whyNot(needs: readonly string[], found: Finding): string | undefined {
     for (const subject of needs) {
       const hopeless = found.hopeless.get(subject);
       if (hopeless !== undefined) return hopeless;
-      const failures = this.#pauses.get(subject)?.failures ?? 0;
-      if (failures >= FAILURES_TO_REPORT) return this.#problems.get(subject) ?? "It keeps failing.";
+      if (this.#pauses.failures(subject) < FAILURES_TO_REPORT) continue;
+      return this.#problems.get(subject) ?? "It keeps failing.";
     }
     return undefined;
   }
 
   #failed(subject: string, why: string): void {
-    const failures = (this.#pauses.get(subject)?.failures ?? 0) + 1;
-    const { retryMinMs, retryMaxMs } = this.timing;
-    const pauseMs = Math.min(retryMinMs * 2 ** (failures - 1), retryMaxMs);
-    this.#pauses.set(subject, { failures, untilMs: this.clock.monotonicMs() + pauseMs });
+    this.#pauses.failed(subject, this.clock.monotonicMs());
     this.#report(subject, why);
   }
 
@@ -234,7 +327,7 @@ export class Applier {
   }
 
   #clear(subject: string): void {
-    this.#pauses.delete(subject);
+    this.#pauses.forget(subject);
     if (this.#problems.delete(subject)) this.log.info({ subject }, "as wanted again");
   }
 
@@ -245,12 +338,10 @@ export class Applier {
   #wakeAtPauseEnd(): void {
     this.#pauseTimer.abort();
     const nowMs = this.clock.monotonicMs();
-    const ends = [...this.#pauses.values()]
-      .map(({ untilMs }) => untilMs)
-      .filter((ms) => ms > this.#judgedMs);
-    if (ends.length === 0 || this.#stop.signal.aborted) return;
+    const endMs = this.#pauses.firstEndMs(this.#judgedMs);
+    if (endMs === undefined || this.#stop.signal.aborted) return;
     this.#pauseTimer = new AbortController();
-    this.clock.sleep(Math.max(0, Math.min(...ends) - nowMs), this.#pauseTimer.signal).then(
+    this.clock.sleep(Math.max(0, endMs - nowMs), this.#pauseTimer.signal).then(
       () => this.look(),
       () => undefined,
     );
@@ -258,37 +349,8 @@ export class Applier {
 
   #nextFinding(signal: AbortSignal): Promise<void> {
     const either = AbortSignal.any([signal, this.#stop.signal]);
-    return new Promise((resolve, reject) => {
-      if (either.aborted) return reject(either.reason);
-      const settle = () => {
-        this.#waiters.delete(settle);
-        either.removeEventListener("abort", settle);
-        if (either.aborted) reject(either.reason);
-        else resolve();
-      };
-      this.#waiters.add(settle);
-      either.addEventListener("abort", settle, { once: true });
-    });
+    return firstTold((listener) => this.#looked.subscribe(listener), either);
   }
-
-  #tellWaiters(): void {
-    for (const waiter of [...this.#waiters]) waiter();
-  }
-}
-
-function sandboxesOf(want: HostWant): SandboxRef[] {
-  return want.networks.flatMap((network) => network.locals.map((local) => local.sandbox));
-}
-
-function endpointsOf(want: HostWant): Map<string, readonly string[]> {
-  const endpoints = new Map<string, readonly string[]>();
-  for (const { networkId, locals } of want.networks) {
-    for (const { endpointId, sandbox } of locals) {
-      const needs = [endpointId, networkId];
-      endpoints.set(endpointId, sandbox.kind === "own" ? [...needs, sandbox.id] : needs);
-    }
-  }
-  return endpoints;
 }
 
 function notReady(endpointId: string, why: string): Fault {

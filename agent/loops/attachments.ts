@@ -13,17 +13,21 @@ import { newSwarmId } from "../../common/ids.js";
 import type { Logger } from "../../common/log.js";
 import type { Random } from "../../common/random.js";
 import { sentenceOf } from "../member/fault-sentence.js";
+import { isSameSandbox } from "../reconcile/names.js";
 import type { SandboxRef } from "../reconcile/want.js";
 import type { Attachment, Attachments, AttachWish } from "../seams.js";
 import {
-  hostInterfaceName,
-  isInterfaceName,
-  sandboxInterfaceName,
-} from "../task/interface-name.js";
+  attachmentEvents,
+  chooseInterface,
+  findAttachment,
+  pathOf,
+  refuseNamespace,
+  refuseWish,
+  sandboxOf,
+} from "../task/attachment.js";
+import { hostInterfaceName } from "../task/interface-name.js";
 import type { AttachmentDisk, AttachmentRecord, LookAtNamespace } from "../task/keeping.js";
-import { findByReference } from "../task/reference.js";
-import { isContainerName } from "../task/spec.js";
-import { badName, couldNotAttach } from "../task/words.js";
+import { couldNotAttach } from "../task/words.js";
 import { ATTACHMENTS_MAX, tooMany } from "./containers-limits.js";
 import type { Endpoints, EventPublisher, Placing } from "./placing.js";
 import type { Releases } from "./releases.js";
@@ -42,8 +46,6 @@ export interface AttachmentTools {
   readonly readyMs: number;
 }
 
-// iproute2's (NETNS_RUN_DIR), which everybody uses.
-const NAMED_NAMESPACES = "/run/netns";
 // Choice: how soon a namespace that went away or came back is noticed.
 const LOOK_EVERY_MS = 1_000;
 
@@ -126,7 +128,7 @@ export class AttachmentLoop implements Attachments {
 
   detach(ref: string): Promise<Refusal | undefined> {
     return this.#inTurn(async () => {
-      const record = this.#find(ref);
+      const record = findAttachment(this.#records.values(), ref);
       if (isRefusal(record)) return record;
       await this.#takeDown(record);
       this.#publish("remove", record);
@@ -139,10 +141,6 @@ export class AttachmentLoop implements Attachments {
   async #begin(wish: AttachWish): Promise<AttachmentRecord | Refusal> {
     const { tools } = this;
     if (this.#records.size >= ATTACHMENTS_MAX) return tooMany("attachments", ATTACHMENTS_MAX);
-    if (wish.network === "host" || wish.network === "none") {
-      const sentence = `network ${wish.network} is not one of the swarm: nothing can be attached to it`;
-      return refuse("invalid-argument", sentence);
-    }
     const wrong = this.#checkWish(wish);
     if (wrong) return wrong;
     const sandbox = sandboxOf(wish);
@@ -155,7 +153,7 @@ export class AttachmentLoop implements Attachments {
     const record: AttachmentRecord = {
       id,
       wish,
-      interfaceName: wish.interfaceName || chooseName(sandbox, wish.network, taken),
+      interfaceName: wish.interfaceName || chooseInterface(sandbox, wish.network, taken),
       createdAtMs: tools.clock.nowMs(),
       given: undefined,
       trouble: "",
@@ -276,39 +274,11 @@ export class AttachmentLoop implements Attachments {
   }
 
   #checkWish(wish: AttachWish): Refusal | undefined {
-    if (wish.name !== "" && !isContainerName(wish.name)) return badName(wish.name);
-    if (
-      wish.name !== "" &&
-      [...this.#records.values()].some((other) => other.wish.name === wish.name)
-    ) {
-      return refuse("already-exists", `attachment ${wish.name} is there already`);
-    }
-    if (wish.interfaceName !== "" && !isInterfaceName(wish.interfaceName)) {
-      return refuse(
-        "invalid-argument",
-        `invalid interface name "${wish.interfaceName}": 1 to 15 characters without space, "/", ":" and "%"`,
-      );
-    }
+    const names = new Set([...this.#records.values()].map((other) => other.wish.name));
+    const wrong = refuseWish(wish, (name) => names.has(name));
     const path = pathOf(wish);
-    if (path === undefined) return undefined;
-    if (!wish.netns.startsWith("/") && (wish.netns.includes("/") || wish.netns.startsWith("."))) {
-      return refuse(
-        "invalid-argument",
-        `invalid network namespace "${wish.netns}": give a name under ${NAMED_NAMESPACES} or an absolute path`,
-      );
-    }
-    const seen = this.tools.look(path);
-    if (seen.kind === "missing") {
-      return refuse("not-found", `network namespace ${wish.netns} not found (no file ${path})`);
-    }
-    if (seen.kind === "other") {
-      return refuse("invalid-argument", `${path} is not a network namespace: ${seen.why}`);
-    }
-    if (!seen.isOwn) return undefined;
-    return refuse(
-      "invalid-argument",
-      `${path} is the machine's own network namespace; attach the machine itself by naming none`,
-    );
+    if (wrong !== undefined || path === undefined) return wrong;
+    return refuseNamespace(wish.netns, path, this.tools.look(path));
   }
 
   /** What is there, and what is promised to other attachments of the same place. */
@@ -317,7 +287,7 @@ export class AttachmentLoop implements Attachments {
     if (there === undefined) return refuse("not-found", "the network namespace is gone");
     const names = new Set(there);
     for (const { wish, interfaceName } of this.#records.values()) {
-      if (samePlace(sandboxOf(wish), sandbox)) names.add(interfaceName);
+      if (isSameSandbox(sandboxOf(wish), sandbox)) names.add(interfaceName);
     }
     return names;
   }
@@ -335,24 +305,6 @@ export class AttachmentLoop implements Attachments {
       return `network namespace ${record.wish.netns} is gone`;
     }
     return this.tools.placing.problem(record.id) ?? "";
-  }
-
-  #find(ref: string): AttachmentRecord | Refusal {
-    const all = [...this.#records.values()].filter(({ given }) => given !== undefined);
-    const found = findByReference(
-      all,
-      ref,
-      ({ id }) => id,
-      ({ wish }) => wish.name,
-    );
-    if (found.kind === "one") return found.item;
-    const isOn = ({ given }: AttachmentRecord) =>
-      given?.network.id === ref || given?.network.spec?.name === ref;
-    const [only, ...more] = found.kind === "none" ? all.filter(isOn) : [];
-    if (only !== undefined && more.length === 0) return only;
-    return found.kind === "several" || more.length > 0
-      ? refuse("invalid-argument", `"${ref}" means more than one attachment: name one by its id`)
-      : refuse("not-found", `No such attachment: ${ref}`);
   }
 
   #forget(record: AttachmentRecord): void {
@@ -376,25 +328,8 @@ export class AttachmentLoop implements Attachments {
   }
 
   #publish(action: "create" | "remove", record: AttachmentRecord): void {
-    const { given, wish, id } = record;
-    if (given === undefined) return;
-    const timeNs = BigInt(this.tools.clock.nowMs()) * 1_000_000n;
-    const network = given.network.spec?.name ?? "";
-    const attributes = {
-      name: given.endpoint.name,
-      network,
-      netns: wish.netns,
-      ipv4: given.endpoint.ipv4,
-    };
-    const common = { scope: "local", timeNs } as const;
-    this.tools.events.publish({ type: "attachment", action, id, attributes, ...common });
-    this.tools.events.publish({
-      type: "network",
-      action: action === "create" ? "connect" : "disconnect",
-      id: given.network.id,
-      attributes: { container: id, name: network, type: given.network.spec?.driver || "overlay" },
-      ...common,
-    });
+    for (const event of attachmentEvents(action, record, this.tools.clock.nowMs()))
+      this.tools.events.publish(event);
   }
 
   #inTurn<T>(work: () => Promise<T>): Promise<T> {
@@ -402,25 +337,6 @@ export class AttachmentLoop implements Attachments {
     this.#turn = done.catch(() => undefined);
     return done;
   }
-}
-
-function pathOf(wish: AttachWish): string | undefined {
-  if (wish.netns === "") return undefined;
-  return wish.netns.startsWith("/") ? wish.netns : `${NAMED_NAMESPACES}/${wish.netns}`;
-}
-
-function sandboxOf(wish: AttachWish): SandboxRef {
-  const path = pathOf(wish);
-  return path === undefined ? { kind: "host" } : { kind: "foreign", path };
-}
-
-function samePlace(a: SandboxRef, b: SandboxRef): boolean {
-  if (a.kind === "foreign" && b.kind === "foreign") return a.path === b.path;
-  return a.kind === "host" && b.kind === "host";
-}
-
-function chooseName(sandbox: SandboxRef, network: string, taken: ReadonlySet<string>): string {
-  return sandbox.kind === "host" ? hostInterfaceName(network, taken) : sandboxInterfaceName(taken);
 }
 
 // The only deadline in an attach is that of the kernel's part.

@@ -22,12 +22,39 @@ export class ContainerEvents {
     this.#publish("container", action, record.id, attributes);
   }
 
+  /** Its volumes are there, for as long as it runs. */
+  mounted(record: ContainerRecord): void {
+    for (const { mount, name } of record.mountPoints) {
+      if (mount.kind !== "volume") continue;
+      this.#publish("volume", "mount", name, {
+        container: record.id,
+        destination: mount.target,
+        driver: "local",
+        propagation: "",
+        "read/write": String(!mount.readOnly),
+      });
+    }
+  }
+
+  unmounted(record: ContainerRecord): void {
+    for (const { mount, name } of record.mountPoints) {
+      if (mount.kind !== "volume") continue;
+      this.#publish("volume", "unmount", name, { container: record.id, driver: "local" });
+    }
+  }
+
   connected(record: ContainerRecord): void {
     this.#networks("connect", record);
   }
 
   disconnected(record: ContainerRecord): void {
     this.#networks("disconnect", record);
+  }
+
+  /** One network that was joined, or left, while it runs. */
+  network(action: "connect" | "disconnect", record: ContainerRecord, endpointId: string): void {
+    const endpoints = record.endpoints.filter(({ id }) => id === endpointId);
+    this.#networks(action, { ...record, endpoints });
   }
 
   #networks(action: string, record: ContainerRecord): void {
@@ -40,7 +67,7 @@ export class ContainerEvents {
   }
 
   #publish(
-    type: "container" | "network",
+    type: "container" | "network" | "volume",
     action: string,
     id: string,
     attributes: Readonly<Record<string, string>>,

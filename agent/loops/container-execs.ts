@@ -8,8 +8,9 @@ import type { Random } from "../../common/random.js";
 import { sentenceOf } from "../member/fault-sentence.js";
 import type { ExecSpec, ExecState } from "../seams.js";
 import { checkExec } from "../task/spec.js";
-import { execRuns, noSuchExec, notRunning } from "../task/words.js";
+import { cannotExecPaused, execRuns, isRestarting, noSuchExec, notRunning } from "../task/words.js";
 import type { ContainerEntry, ExecEntry } from "./container-entry.js";
+import type { ContainerEvents } from "./container-events.js";
 import { ENDED_EXECS_MAX, EXECS_MAX, tooMany } from "./containers-limits.js";
 
 interface Found {
@@ -20,10 +21,15 @@ interface Found {
 export class Execs {
   readonly #byId = new Map<string, Found>();
 
-  constructor(private readonly random: Random) {}
+  constructor(
+    private readonly random: Random,
+    private readonly events: ContainerEvents,
+  ) {}
 
   create(entry: ContainerEntry, spec: ExecSpec): string | Refusal {
+    if (entry.isRestarting) return isRestarting(entry.record);
     if (entry.record.phase !== "running") return notRunning(entry.record);
+    if (entry.record.paused) return cannotExecPaused(entry.record);
     const wrong = checkExec(spec);
     if (wrong) return wrong;
     const all = [...entry.execs.values()];
@@ -36,6 +42,7 @@ export class Execs {
     const exec: ExecEntry = { id, spec, state: "created", exitCode: 0, running: undefined };
     entry.execs.set(id, exec);
     this.#byId.set(id, { entry, exec });
+    this.#tell("exec_create", entry, exec);
     return id;
   }
 
@@ -54,13 +61,19 @@ export class Execs {
       if (started.kind === "failed") {
         exec.state = "ended";
         exec.exitCode = started.exitCode;
-        return refuse("invalid-argument", `exec failed: ${started.message}`);
+        const what = entry.record.spec.runtime === "process" ? "exec failed: " : "";
+        return refuse("invalid-argument", `${what}${started.message}`);
       }
       exec.state = "running";
       exec.running = started.exec;
+      this.#tell("exec_start", entry, exec);
       void started.exec.exited.then((exitCode) => {
         exec.state = "ended";
         exec.exitCode = exitCode;
+        this.events.container("exec_die", entry.record, {
+          execID: id,
+          exitCode: String(exitCode),
+        });
       });
       return started.exec.stream;
     } catch (error) {
@@ -97,6 +110,10 @@ export class Execs {
   /** The container is started anew, or removed. */
   forget(entry: ContainerEntry): void {
     for (const id of [...entry.execs.keys()]) this.#drop(entry, id);
+  }
+
+  #tell(action: string, entry: ContainerEntry, { id, spec }: ExecEntry): void {
+    this.events.container(`${action}: ${spec.command.join(" ")}`, entry.record, { execID: id });
   }
 
   #drop(entry: ContainerEntry, id: string): void {

@@ -1,8 +1,9 @@
 // What became of a container while there was no agent, and what has to be done about it.
-import { unreachable } from "../../common/fault.js";
+import { Fault, isRefusal, unreachable } from "../../common/fault.js";
 import type { Adopted, Supervised } from "../task/runtime.js";
 import type { ContainerEntry } from "./container-entry.js";
-import { clearAway, type StartTools } from "./container-start.js";
+import { declareAgain } from "./container-networks.js";
+import { clearAway, runtimeOf, type StartTools } from "./container-start.js";
 
 // Docker's, for a container of which nobody knows how it ended.
 const LOST = 255;
@@ -15,15 +16,19 @@ export async function adoptContainer(
   const { id, phase, life, spec, endpoints } = entry.record;
   switch (phase) {
     case "created":
+      return undefined;
     case "ended":
     case "removing":
-      // The agent may have been killed between the end and the giving back.
-      if (endpoints.length > 0) await clearAway(entry, tools);
+      // The agent may have been killed between the end and the giving back, or before all was forgotten.
+      if (endpoints.length > 0 || hasLeft(entry, tools)) await clearAway(entry, tools);
       return undefined;
     case "preparing":
     case "starting":
     case "running": {
-      const found = await tools.runtime.adopt(id, life, spec);
+      const runtime = runtimeOf(spec, tools.runtimes);
+      // Nobody can be asked now, so nothing is said of it: it may well run.
+      if (isRefusal(runtime)) throw new Fault("NO_CONTAINERD", {}, runtime.message);
+      const found = await runtime.adopt(id, life, spec);
       if (found.kind === "running") return goOn(entry, tools, found);
       const exit =
         found.kind === "exited"
@@ -38,21 +43,22 @@ export async function adoptContainer(
   }
 }
 
+function hasLeft({ record }: ContainerEntry, tools: StartTools): boolean {
+  const runtime = runtimeOf(record.spec, tools.runtimes);
+  return !isRefusal(runtime) && runtime.hasLeft(record.id);
+}
+
 async function goOn(
   entry: ContainerEntry,
   tools: StartTools,
   found: Extract<Adopted, { kind: "running" }>,
 ): Promise<Supervised> {
-  const { id, spec } = entry.record;
   // The agent was killed after the command was told to go and before it wrote down that it did.
   if (entry.record.phase === "starting") {
     await entry.step({ kind: "ran", pid: found.pid, atMs: found.atMs });
   }
-  if (spec.networkMode !== "host") entry.sandboxPath = tools.placing.sandbox(id);
-  for (const endpoint of entry.record.endpoints) {
-    const { interfaceName } = endpoint;
-    tools.placing.own(endpoint.id, { sandbox: { kind: "own", id }, interfaceName });
-  }
+  await tools.volumes.hold(entry.record.id, entry.record.mountPoints);
+  await declareAgain(entry, tools);
   return found.supervised;
 }
 

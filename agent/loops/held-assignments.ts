@@ -4,10 +4,19 @@ import type { Clock } from "../../common/clock.js";
 import { messageOf } from "../../common/fault.js";
 import type { Logger } from "../../common/log.js";
 import type { Timing } from "../../common/timing.js";
-import { Signal, Topic } from "../../common/watch.js";
+import { firstTold, Signal, Topic } from "../../common/watch.js";
 import type { Assignments } from "../../proto/gen/dispatcher.js";
+import type { TaskStatus } from "../../proto/gen/service.js";
 import type { Endpoint, Network } from "../../proto/gen/types.js";
-import { merge, mergeOwn, NOTHING, withoutOwn } from "../assignments/merge.js";
+import {
+  forDisk,
+  lacksSomething,
+  merge,
+  mergeOwn,
+  NOTHING,
+  withoutOwn,
+  withStatus,
+} from "../assignments/merge.js";
 import type { Journal } from "../seams.js";
 
 export class HeldAssignments {
@@ -16,6 +25,8 @@ export class HeldAssignments {
   readonly #dirty = new Signal();
   readonly #stop = new AbortController();
   readonly #writer: Promise<void>;
+  #isComplete = true;
+  #isTold = false;
   #saved: Assignments = NOTHING;
 
   constructor(
@@ -26,7 +37,10 @@ export class HeldAssignments {
     private readonly timing: Timing,
     private readonly log: Logger,
   ) {
-    if (held !== undefined) this.#current = merge(undefined, { ...held, full: true }, nodeId);
+    if (held !== undefined) {
+      this.#current = merge(undefined, { ...held, full: true }, nodeId);
+      this.#isComplete = !lacksSomething(this.#current);
+    }
     this.#saved = this.#current;
     this.#writer = this.#write();
   }
@@ -35,8 +49,35 @@ export class HeldAssignments {
     return this.#current;
   }
 
+  /** False while it came from the journal and a task needs what a journal does not keep. */
+  get isComplete(): boolean {
+    return this.#isComplete;
+  }
+
+  /** Whether a manager has told anything since this agent started. */
+  get isTold(): boolean {
+    return this.#isTold;
+  }
+
+  /** What the next session is to go on from; 0: all is to be told again. */
+  get helloRevision(): number {
+    return this.#isComplete ? this.#current.revision : 0;
+  }
+
   hear(heard: Assignments): void {
+    if (heard.full) this.#isComplete = true;
+    const isFirst = !this.#isTold;
+    this.#isTold = true;
     this.#replace(merge(this.#current, heard, this.nodeId));
+    // Who waits for a manager's word hears it, also when it says nothing new.
+    if (isFirst) this.changed.publish(this.#current);
+  }
+  /** What this node says of a task. Nobody is told: who says it knows. */
+  said(taskId: string, status: TaskStatus): void {
+    const next = withStatus(this.#current, taskId, status);
+    if (next === this.#current) return;
+    this.#current = next;
+    this.#dirty.notify();
   }
   addOwn(endpoint: Endpoint, network: Network): void {
     this.#replace(mergeOwn(this.#current, endpoint, network, this.nodeId));
@@ -46,24 +87,13 @@ export class HeldAssignments {
   }
 
   /** Resolves when what is held is from revision `version` or later; rejects on abort. */
-  reached(version: number, signal: AbortSignal): Promise<void> {
-    return new Promise((resolve, reject) => {
-      if (this.#current.revision >= version) return resolve();
-      const done = () => {
-        unsubscribe();
-        signal.removeEventListener("abort", onAbort);
-      };
-      const onAbort = () => {
-        done();
-        reject(signal.reason);
-      };
-      const unsubscribe = this.changed.subscribe(({ revision }) => {
-        if (revision < version) return;
-        done();
-        resolve();
+  async reached(version: number, signal: AbortSignal): Promise<void> {
+    if (this.#current.revision >= version) return;
+    const reaching = (tell: () => void) =>
+      this.changed.subscribe(({ revision }) => {
+        if (revision >= version) tell();
       });
-      signal.addEventListener("abort", onAbort, { once: true });
-    });
+    await firstTold<void>(reaching, signal);
   }
 
   /** Saves what is not saved yet, and ends. */
@@ -95,7 +125,7 @@ export class HeldAssignments {
     const next = this.#current;
     if (next === this.#saved) return true;
     try {
-      await this.journal.save(next);
+      await this.journal.save(forDisk(next));
       this.#saved = next;
       return true;
     } catch (error) {

@@ -30,9 +30,13 @@ function passingClock() {
   return { clock, state };
 }
 
-async function world(answer: (addr: string, nowMs: number) => Promise<Issued | Refusal>) {
+async function world(
+  answer: (addr: string, nowMs: number) => Promise<Issued | Refusal>,
+  alone?: (nowMs: number) => Promise<Issued | Refusal>,
+  firstLifeMs = LIFE_MS,
+) {
   const { clock, state } = passingClock();
-  const issuedAt = (ms: number) => ({ notBeforeMs: ms - HOUR_MS, notAfterMs: ms + LIFE_MS });
+  const issuedAt = (ms: number) => ({ notBeforeMs: ms - HOUR_MS, notAfterMs: ms + firstLifeMs });
   const first = await nodeCertificate({ nodeId: "me", role: "worker", ...issuedAt(START_MS) });
   const identity: NodeIdentity = { ...first, root: Buffer.from("root") };
   const seen: string[] = [];
@@ -45,6 +49,9 @@ async function world(answer: (addr: string, nowMs: number) => Promise<Issued | R
     },
     disk: {
       load: async () => undefined,
+      unseal: async () => undefined,
+      replaceKey: async () => undefined,
+      sealWith: async () => {},
       save: async () => void seen.push("saved"),
       clear: async () => {},
     },
@@ -53,11 +60,19 @@ async function world(answer: (addr: string, nowMs: number) => Promise<Issued | R
     timing: DEFAULT_TIMING,
     log: silentLogger(),
     addresses: () => ["a", "b"],
-    onRenewed: async () => void seen.push("used"),
+    renewAlone: async () => alone?.(state.nowMs) ?? refuse("unavailable", "no manager here"),
+    onChanged: async () => void seen.push("used"),
   });
-  const issue = async (nowMs: number): Promise<Issued> => {
-    const made = await nodeCertificate({ nodeId: "me", role: "worker", ...issuedAt(nowMs) });
-    const rest = { nodeId: "me", clusterId: "c", role: Role.WORKER, dataPathPort: 4789 };
+  const issue = async (nowMs: number, lifeMs = LIFE_MS): Promise<Issued> => {
+    const times = { notBeforeMs: nowMs - HOUR_MS, notAfterMs: nowMs + lifeMs };
+    const made = await nodeCertificate({ nodeId: "me", role: "worker", ...times });
+    const rest = {
+      nodeId: "me",
+      clusterId: "c",
+      role: Role.WORKER,
+      dataPathAddr: "",
+      dataPathPort: 4789,
+    };
     return { ...rest, certificate: made.certificate, root: Buffer.from("root") };
   };
   return { loop, state, seen, stop, issue, identity };
@@ -97,12 +112,61 @@ test("when no manager renews it, that is a problem until one does", async () => 
   expect(asked).toBe(5);
 });
 
-test("an expired certificate says what to do", async () => {
-  const made = await world(async (_addr, nowMs) => {
+test("of an expired certificate it is told why it was not renewed, by who said so", async () => {
+  const made = await world(async (addr, nowMs) => {
     if (nowMs > START_MS + 2 * LIFE_MS) made.stop.abort();
     made.state.nowMs += LIFE_MS / 2;
-    return refuse("unavailable", "certificate has expired");
+    if (addr === "b") return refuse("unavailable", "no answer");
+    return refuse("permission-denied", "it has been over for 40 days");
   });
   await made.loop.run(made.stop.signal);
-  expect(made.loop.problem).toMatch(/has expired; leave the swarm with --force and join again/);
+  expect(made.loop.problem).toMatch(/has expired, and was not renewed: it has been over for 40/);
 });
+
+test("when it is over and nobody can be asked, this node's own manager renews it", async () => {
+  const made = await world(
+    async () => {
+      made.state.nowMs += LIFE_MS;
+      return refuse("unavailable", "certificate has expired");
+    },
+    async (nowMs) => {
+      made.stop.abort();
+      return made.issue(nowMs);
+    },
+  );
+  await made.loop.run(made.stop.signal);
+  expect(made.loop.problem).toBe("");
+  expect(made.seen).toEqual(["saved", "used"]);
+});
+
+test("when nobody can be asked, and its own manager may not renew it either, that one's reason is told", async () => {
+  const made = await world(
+    async () => {
+      made.state.nowMs += LIFE_MS;
+      if (made.state.nowMs > START_MS + 3 * LIFE_MS) made.stop.abort();
+      return refuse("unavailable", "certificate has expired");
+    },
+    async () => refuse("permission-denied", "it has been over for 40 days"),
+  );
+  await made.loop.run(made.stop.signal);
+  expect(made.loop.problem).toMatch(/has expired, and was not renewed: it has been over for 40/);
+});
+
+for (const aheadMs of [-600_000, 600_000, 12 * HOUR_MS]) {
+  test(`with a clock ${aheadMs / 60_000} min ahead, half to 80 % of an hour pass between renewals`, async () => {
+    const lives: number[] = [];
+    let lastMs = 0;
+    const answer = async (_addr: string, nowMs: number) => {
+      lives.push((nowMs - lastMs) / HOUR_MS);
+      lastMs = nowMs;
+      if (lives.length === 6) made.stop.abort();
+      return made.issue(nowMs - aheadMs, HOUR_MS);
+    };
+    const made = await world(answer, undefined, HOUR_MS);
+    await made.loop.run(made.stop.signal);
+    for (const life of lives.slice(1)) {
+      expect(life).toBeGreaterThanOrEqual(0.49);
+      expect(life).toBeLessThanOrEqual(0.81);
+    }
+  });
+}

@@ -6,7 +6,8 @@ export class LateStream extends Duplex {
   #inner: Duplex | undefined;
   #held: (() => void) | undefined;
 
-  constructor() {
+  /** `keepsInput`: the end of what is written here is not the end of `inner`'s input. */
+  constructor(private readonly keepsInput = false) {
     super({ allowHalfOpen: true });
   }
 
@@ -53,7 +54,7 @@ export class LateStream extends Duplex {
       this.#held = () => this._final(done);
       return;
     }
-    if (inner?.writable === true) inner.end();
+    if (inner?.writable === true && !this.keepsInput) inner.end();
     done();
   }
 

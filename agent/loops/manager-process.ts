@@ -77,11 +77,41 @@ export class ManagerProcess implements ManagerHost {
   setIdentity(identity: NodeIdentity) {
     return this.admin.setIdentity(identity);
   }
+  renewExpired(identity: NodeIdentity) {
+    return this.admin.renewExpired(identity);
+  }
   status() {
     return this.admin.status();
   }
+  reports() {
+    return this.admin.reports();
+  }
+  unheardManagers() {
+    return this.admin.unheardManagers();
+  }
+  setAddr(...args: Parameters<ManagerAdmin["setAddr"]>) {
+    return this.admin.setAddr(...args);
+  }
+  confirmSeat(managers: readonly string[]) {
+    return this.admin.confirmSeat(managers);
+  }
+  recover(...args: Parameters<ManagerAdmin["recover"]>) {
+    return this.admin.recover(...args);
+  }
+  backup() {
+    return this.admin.backup();
+  }
+  restore(...args: Parameters<ManagerAdmin["restore"]>) {
+    return this.admin.restore(...args);
+  }
   leave(force: boolean) {
     return this.admin.leave(force);
+  }
+  unlock(unlockKey: Uint8Array) {
+    return this.admin.unlock(unlockKey);
+  }
+  keys(...args: Parameters<ManagerAdmin["keys"]>) {
+    return this.admin.keys(...args);
   }
 
   async #stopKeeping(end: (running: RunningManager) => Promise<void>): Promise<void> {
@@ -141,13 +171,21 @@ function aborted(signal: AbortSignal): Promise<string> {
   });
 }
 
-/** For those who want the state only: a process that does not answer is "unknown". */
-export async function processState(manager: ManagerHost): Promise<string> {
-  if (!manager.started) return "absent";
-  const status: unknown = await manager.status().catch(() => undefined);
-  return isStatus(status) ? status.state : "unknown";
+export interface ProcessSeat {
+  /** AdminStatus.state; "absent" when it is not started, "unknown" when it does not answer. */
+  readonly state: string;
+  /** Of the seat that it has taken; 0: none. */
+  readonly raftId: number;
 }
 
-function isStatus(value: unknown): value is { readonly state: string } {
-  return typeof value === "object" && value !== null && "state" in value && !isRefusal(value);
+export async function processSeat(manager: ManagerHost): Promise<ProcessSeat> {
+  if (!manager.started) return { state: "absent", raftId: 0 };
+  const status = await manager.status().catch(() => undefined);
+  if (status === undefined || isRefusal(status)) return { state: "unknown", raftId: 0 };
+  return { state: status.state, raftId: status.raftId };
+}
+
+/** For those who want the state only. */
+export async function processState(manager: ManagerHost): Promise<string> {
+  return (await processSeat(manager)).state;
 }

@@ -1,36 +1,39 @@
 // This node as part of one swarm, from the moment it has a certificate until it leaves: its session, its
 // certificate, and its role. `membership.ts` begins and ends it.
+import { readCertificate, tlsInfoOf } from "../../common/certificates.js";
 import type { Clock } from "../../common/clock.js";
-import {
-  Fault,
-  faultFields,
-  isRefusal,
-  messageOf,
-  type Refusal,
-  unreachable,
-} from "../../common/fault.js";
+import { Fault, isRefusal, messageOf, type Refusal, refuse } from "../../common/fault.js";
 import type { Logger } from "../../common/log.js";
 import type { Random } from "../../common/random.js";
 import type { Timing } from "../../common/timing.js";
 import { Signal } from "../../common/watch.js";
-import type { NodeUpdate, Probe, ProbeReport } from "../../proto/gen/dispatcher.js";
+import type { NodeCheck } from "../../proto/gen/control.js";
+import type { Check, NodeUpdate, Probe, ProbeReport } from "../../proto/gen/dispatcher.js";
 import { type NodeDescription, Role } from "../../proto/gen/types.js";
-import { sentenceOf } from "../member/fault-sentence.js";
-import { nextRoleStep, type RoleFacts, type RoleStep } from "../member/role-step.js";
+import type { ChosenAddresses } from "../member/advertise.js";
+import { identityPem } from "../member/identity-pem.js";
+import { managerAt, movedTo } from "../member/set-address.js";
 import type {
   CertificateDoor,
   IdentityDisk,
-  Issued,
   ManagerHost,
   ManagerLink,
   NodeDisk,
   NodeIdentity,
   NodeRecord,
 } from "../seams.js";
+import { Applied, type Way } from "./applied.js";
 import type { HeldAssignments } from "./held-assignments.js";
-import { IdentityLoop } from "./identity.js";
-import { processState } from "./manager-process.js";
-import { SessionLoop, type SessionState } from "./session.js";
+import { IdentityLoop, type Renewed } from "./identity.js";
+import { KeyKeeping } from "./key-keeping.js";
+import { ManagerAddress } from "./manager-address.js";
+import { RoleLoop } from "./role.js";
+import {
+  type SessionInquiries,
+  SessionLoop,
+  type SessionState,
+  type SessionTasks,
+} from "./session.js";
 
 /** A ManagerLink whose certificate can change. */
 export interface RenewableLink extends ManagerLink {
@@ -49,6 +52,11 @@ export interface MemberDeps {
   readonly manager: ManagerHost;
   readonly openLink: (identity: NodeIdentity, addresses: () => readonly string[]) => RenewableLink;
   readonly describe: () => NodeDescription;
+  readonly tasks: SessionTasks;
+  readonly inquiries: SessionInquiries;
+  /** Resolves when what is held is in the kernel's tables. */
+  readonly reached: (signal: AbortSignal) => Promise<Way>;
+  readonly onCheck: (check: Check) => NodeCheck;
   readonly onProbe: (
     member: Member,
     probe: Probe,
@@ -65,13 +73,14 @@ export class Member {
   readonly #identity: IdentityLoop;
   #session: SessionLoop | undefined;
   readonly #stop = new AbortController();
-  readonly #roleNews = new Signal();
-  #wanted: "manager" | "worker" | undefined;
-  #roleProblem = "";
-  #becoming: RoleStep = "nothing";
+  readonly #role: RoleLoop;
+  readonly #keys: KeyKeeping;
+  readonly #address: ManagerAddress;
   #loops: Promise<unknown> = Promise.resolve();
   #saving: Promise<void> = Promise.resolve();
   readonly #opened = new Signal();
+  /** What all of this node uses; undefined: not known yet. */
+  #inUse: NodeIdentity | undefined;
 
   constructor(
     private current: NodeRecord,
@@ -79,12 +88,27 @@ export class Member {
     readonly held: HeldAssignments,
     private readonly deps: MemberDeps,
   ) {
+    if (current.role === "worker") this.#inUse = identity;
     this.link = deps.openLink(identity, () => this.addresses());
     this.#identity = new IdentityLoop(identity, {
       disk: deps.identityDisk,
       ...deps,
       addresses: () => this.addresses(),
-      onRenewed: (renewed, issued) => this.#renewed(renewed, issued),
+      renewAlone: (expired) => this.#renewAlone(expired),
+      onChanged: (changed) => this.#changed(changed),
+    });
+    this.#keys = new KeyKeeping({
+      ...deps,
+      isManager: () => this.current.role === "manager" && this.#role.wanted !== "worker",
+    });
+    this.#address = new ManagerAddress({ ...deps, record: () => this.current });
+    this.#role = new RoleLoop({
+      ...deps,
+      unseal: () => this.#keys.forget(),
+      certificate: () => this.current.role,
+      renew: (signal) => this.#identity.renew(signal),
+      joinRequest: () => this.joinRequest(),
+      addresses: () => this.addresses(),
     });
   }
 
@@ -97,7 +121,7 @@ export class Member {
   /** What is wrong with this membership, as a sentence; empty when nothing is. */
   get problem(): string {
     if (this.session.kind === "refused") return this.session.problem;
-    return this.#identity.problem || this.#roleProblem || this.#unheard();
+    return this.#identity.problem || this.#role.problem || this.#unheard();
   }
 
   /** What holds on works on; a person who wonders why nothing new does is told here. */
@@ -109,7 +133,18 @@ export class Member {
 
   /** Whether it is on its way to being a manager and cannot answer as one yet. */
   get becomingManager(): boolean {
-    return this.#becoming === "start-process" || this.#becoming === "join-group";
+    return this.#role.becomingManager;
+  }
+
+  /** Whether the manager process waits for an unlock key. */
+  get locked(): boolean {
+    return this.#keys.locked;
+  }
+
+  /** Its identity was sealed until now; it can be started. */
+  unsealed(identity: NodeIdentity): void {
+    this.#identity.unsealed(identity);
+    this.link.setIdentity(identity);
   }
 
   start(): void {
@@ -119,14 +154,19 @@ export class Member {
       ...deps,
       link: this.link,
       held: this.held,
+      applied: new Applied(this.held, deps.reached),
       addresses: () => this.addresses(),
       hello: () => ({
         description: deps.describe(),
         dataPathAddr: this.current.dataPathAddr,
         clusterId: this.current.clusterId,
+        generation: this.current.generation ?? 0,
+        tls: this.#inUse && tlsInfoOf(this.#inUse.certificate, this.#inUse.root),
       }),
+      onGeneration: (generation) => this.#save({ generation }),
       onNode: (update) => this.#hearNode(update),
       onProbe: (probe, report, ended) => deps.onProbe(this, probe, report, ended),
+      onCheck: (check) => ({ checkId: check.checkId, check: deps.onCheck(check) }),
       onState: (state) => {
         this.session = state;
         if (state.kind !== "open") return;
@@ -137,8 +177,46 @@ export class Member {
     this.#loops = Promise.all([
       this.#session.run(signal),
       this.#identity.run(signal),
-      this.#keepRole(signal),
+      this.#role.run(signal),
+      this.#keys.run(signal),
+      this.#handOver(signal),
+      this.#address.run(signal),
     ]);
+  }
+
+  /** The node is not as it was described: the managers are told, by a session of its own. */
+  describeAgain(): void {
+    this.#session?.reopen();
+  }
+
+  /** Where its frames come from and go to from now on; it is dialled there too, if it was where they came from before. */
+  setDataPathAddr(address: string): void {
+    const { listenAddr, advertiseAddr, dataPathAddr } = this.current;
+    this.setAddresses(movedTo({ listenAddr, advertiseAddr, dataPathAddr }, dataPathAddr, address));
+  }
+
+  /** Where it listens, is dialled, and its frames go from. */
+  setAddresses(addresses: ChosenAddresses): void {
+    this.#save(addresses);
+    this.#address.changed();
+    this.#session?.reopen();
+  }
+
+  /** The manager here is the only one now: whoever else was known as one is not. */
+  async beganAnew(addresses: Partial<Pick<NodeRecord, "listenAddr" | "advertiseAddr">>) {
+    const { nodeId, advertiseAddr } = { ...this.current, ...addresses };
+    this.#save({ ...addresses, managers: [{ nodeId, addr: advertiseAddr }] });
+    await this.#saving;
+    this.#session?.reopen();
+  }
+
+  /** Where a manager is reached, until one says otherwise. False: no such manager is known here. */
+  setManagerAddr(nodeId: string, addr: string): boolean {
+    const managers = managerAt(this.current.managers, nodeId, addr);
+    if (managers === undefined) return false;
+    this.#save({ managers });
+    this.#session?.reopen();
+    return true;
   }
 
   /** Asks for a new certificate now. */
@@ -150,7 +228,7 @@ export class Member {
   async demotedWithin(ms: number): Promise<void> {
     const { clock, timing } = this.deps;
     const endMs = clock.monotonicMs() + ms;
-    while (this.#wanted === "worker" && this.current.role === "manager") {
+    while (this.#role.wanted === "worker" && this.current.role === "manager") {
       if (clock.monotonicMs() > endMs || this.#stop.signal.aborted) return;
       await clock.sleep(timing.retryMinMs / 2, this.#stop.signal).catch(() => {});
     }
@@ -189,25 +267,53 @@ export class Member {
       const managers = update.managers.map(({ nodeId, addr }) => ({ nodeId, addr }));
       this.#save({ managers });
     }
-    if (update.node?.spec === undefined) return;
-    this.#wanted = update.node.spec.role === Role.MANAGER ? "manager" : "worker";
-    this.#roleNews.notify();
+    if (update.node?.spec !== undefined) this.#role.hear(update.node);
+    const { rootCaCert: roots, signerPublicKey: signer, renewSpreadMs: spreadMs } = update;
+    this.#identity.hear({ roots, signer, spreadMs });
   }
 
-  async #renewed(identity: NodeIdentity, issued: Issued): Promise<void> {
+  async #changed(identity: NodeIdentity): Promise<void> {
     this.link.setIdentity(identity);
+    const role = readCertificate(identity.certificate)?.role;
+    await this.#give(identity);
+    this.#save({ role: role === Role.MANAGER ? "manager" : "worker" });
     this.#session?.reopen();
-    if (this.deps.manager.started) {
-      const answer = await this.deps.manager.setIdentity(identity).catch((error: unknown) => error);
-      if (isRefusal(answer) || answer instanceof Error) {
-        this.deps.log.warn(
-          { err: messageOf(answer) },
-          "the manager process did not take the certificate",
-        );
-      }
-    }
-    this.#save({ role: issued.role === Role.MANAGER ? "manager" : "worker" });
     await this.#saving;
+  }
+
+  /** To the manager process, if there is one. The swarm hears of a certificate only when all of the node uses it. */
+  async #give(identity: NodeIdentity): Promise<void> {
+    const { manager, log } = this.deps;
+    if (manager.started) {
+      const answer = await manager.setIdentity(identity).catch((error: unknown) => error);
+      if (isRefusal(answer) || answer instanceof Error) {
+        const err = isRefusal(answer) ? answer.message : messageOf(answer);
+        log.warn({ err }, "the manager process did not take the certificate");
+        return;
+      }
+    } else if (this.current.role === "manager") return;
+    this.#inUse = identity;
+  }
+
+  /** What the process did not take, or what was changed when the agent was killed, it is given again. */
+  async #handOver(signal: AbortSignal): Promise<void> {
+    const { clock, timing } = this.deps;
+    while (!signal.aborted) {
+      const { identity } = this;
+      if (this.#inUse !== identity) {
+        await this.#give(identity);
+        if (this.#inUse === identity) this.#session?.reopen();
+      }
+      await clock.sleep(timing.resyncMs, signal).catch(() => {});
+    }
+  }
+
+  async #renewAlone(identity: NodeIdentity): Promise<Renewed | Refusal> {
+    const { manager } = this.deps;
+    if (!manager.started) return refuse("unavailable", "this node has no manager");
+    return manager.renewExpired(identity).catch((error: unknown) => {
+      return refuse("unavailable", messageOf(error));
+    });
   }
 
   #save(change: Partial<NodeRecord>): void {
@@ -221,76 +327,8 @@ export class Member {
       );
   }
 
-  async #keepRole(signal: AbortSignal): Promise<void> {
-    const { clock, timing, log } = this.deps;
-    let pauseMs = timing.retryMinMs;
-    while (!signal.aborted) {
-      const process = (await processState(this.deps.manager)) as RoleFacts["process"];
-      const step = nextRoleStep({ wanted: this.#wanted, certificate: this.current.role, process });
-      this.#becoming = step;
-      if (step === "nothing") {
-        pauseMs = timing.retryMinMs;
-        this.#roleProblem = "";
-        const soon = AbortSignal.any([signal, AbortSignal.timeout(timing.resyncMs)]);
-        await this.#roleNews.wait(soon).catch(() => {});
-        continue;
-      }
-      try {
-        log.info({ step, wanted: this.#wanted, process }, "role");
-        await this.#take(step, signal);
-        this.#roleProblem = "";
-        pauseMs = timing.retryMinMs;
-      } catch (error) {
-        if (signal.aborted) return;
-        this.#roleProblem = `becoming a ${this.#wanted ?? this.current.role}: ${sentenceOf(error)}`;
-        log.warn({ step, ...faultFields(error) }, "role step failed");
-        await clock.sleep(pauseMs, signal).catch(() => {});
-        pauseMs = Math.min(pauseMs * 2, timing.retryMaxMs);
-      }
-    }
-  }
-
-  async #take(step: Exclude<RoleStep, "nothing">, signal: AbortSignal): Promise<void> {
-    const { manager } = this.deps;
-    switch (step) {
-      case "renew-certificate": {
-        mustNotRefuse(await this.#identity.renew(signal));
-        // The managers may not have let go of this node's old role yet.
-        if (this.current.role !== this.#wanted) throw new Fault("ROLE_NOT_GIVEN_YET");
-        return;
-      }
-      case "start-process":
-        return manager.start();
-      case "join-group": {
-        const remoteAddr = this.addresses().find((addr) => addr !== this.current.advertiseAddr);
-        if (remoteAddr === undefined) throw new Fault("NO_OTHER_MANAGER");
-        mustNotRefuse(await manager.join({ ...this.joinRequest(), remoteAddr }));
-        return;
-      }
-      case "leave-group":
-        mustNotRefuse(await manager.leave(false));
-        return manager.wipe();
-      case "wipe-process":
-        return manager.wipe();
-      default:
-        return unreachable(step);
-    }
-  }
-
   joinRequest() {
-    const { certificate, key, root } = this.identity;
-    return {
-      identity: {
-        certificate: Buffer.from(certificate),
-        privateKey: Buffer.from(key),
-        rootCaCert: Buffer.from(root),
-      },
-      listenAddr: this.current.listenAddr,
-      advertiseAddr: this.current.advertiseAddr,
-    };
+    const { listenAddr, advertiseAddr } = this.current;
+    return { identity: identityPem(this.identity), listenAddr, advertiseAddr };
   }
-}
-
-function mustNotRefuse(answer: unknown): void {
-  if (isRefusal(answer)) throw new Fault("REFUSED", {}, new Error(answer.message));
 }

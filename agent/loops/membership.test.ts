@@ -5,6 +5,9 @@ import { formatJoinToken } from "../../common/join-token.js";
 import { silentLogger } from "../../common/log.js";
 import { DEFAULT_TIMING } from "../../common/timing.js";
 import { Availability, Role } from "../../proto/gen/types.js";
+import { PLAIN_INIT } from "../../test/fakes/init-swarm.js";
+import { nodeCertificate } from "../../test/fakes/node-certificate.js";
+import type { MachineAddress } from "../member/advertise.js";
 import type {
   InitSwarm,
   Issued,
@@ -25,6 +28,7 @@ const issued: Issued = {
   certificate: bytes,
   root: bytes,
   dataPathPort: 4789,
+  dataPathAddr: "",
 };
 
 /** A node whose disk, manager process and swarm are these few variables. */
@@ -40,6 +44,9 @@ function world() {
     hasSeat: false,
     left: [] as string[],
     members: [] as string[],
+    moved: [] as object[],
+    machine: [] as MachineAddress[],
+    advertised: "",
   };
   const answers = {
     join: async (addr: string): Promise<Issued | ReturnType<typeof refuse>> => {
@@ -49,6 +56,11 @@ function world() {
     start: async () => {
       state.started = true;
     },
+    status: async (): Promise<unknown> =>
+      state.hasSeat
+        ? { state: "running", members: [{ nodeId: "me" }] }
+        : refuse("unavailable", "no"),
+    unheard: (): readonly string[] | ReturnType<typeof refuse> => [],
     init: async (): Promise<unknown> => ({
       nodeId: "me",
       clusterId: "c",
@@ -68,7 +80,8 @@ function world() {
     },
     init: () => answers.init(),
     hasState: () => state.hasSeat,
-    status: async () => (state.hasSeat ? { state: "running" } : refuse("unavailable", "no")),
+    status: () => answers.status(),
+    unheardManagers: async () => answers.unheard(),
     leave: async () => {
       state.left.push("seat");
       return {};
@@ -77,6 +90,9 @@ function world() {
   } as unknown as ManagerHost;
   const loop = new MembershipLoop({
     hostname: "h1",
+    get advertiseAddr() {
+      return state.advertised;
+    },
     clock: systemClock,
     timing: DEFAULT_TIMING,
     log: silentLogger(),
@@ -91,6 +107,9 @@ function world() {
     },
     identityDisk: {
       load: async () => disk.identity,
+      unseal: async () => undefined,
+      replaceKey: async () => undefined,
+      sealWith: async () => {},
       save: async (identity) => {
         disk.identity = identity;
       },
@@ -111,7 +130,7 @@ function world() {
         close: () => {},
       }) as unknown as RenewableLink,
     machine: {
-      addresses: async () => [],
+      addresses: async () => state.machine,
       sourceTowards: async (host) => (host === "nohost.invalid" ? undefined : "192.0.2.7"),
       dataPortProblem: (_address, port) =>
         state.portTaken ? `UDP port ${port} is already in use on this machine` : undefined,
@@ -134,24 +153,15 @@ function world() {
         openWithin: nothing,
         demotedWithin: nothing,
       };
-      return { ...member, ...rest } as unknown as Member;
+      const setAddresses = (moved: object) => void state.moved.push(moved);
+      return { ...member, ...rest, setAddresses } as unknown as Member;
     },
     onMember: async (member) => void state.members.push(member?.record.nodeId ?? "none"),
   });
   return { loop, state, answers };
 }
 
-const init: InitSwarm = {
-  listenAddr: "",
-  advertiseAddr: "192.0.2.1",
-  dataPathAddr: "",
-  dataPathPort: 0,
-  availability: Availability.ACTIVE,
-  forceNewCluster: false,
-  defaultAddrPools: [],
-  subnetSize: 0,
-  spec: undefined,
-};
+const init: InitSwarm = { ...PLAIN_INIT, advertiseAddr: "192.0.2.1" };
 const join: JoinSwarm = {
   listenAddr: "",
   advertiseAddr: "",
@@ -185,12 +195,61 @@ test("a swarm is made once", async () => {
       'This node is already part of a swarm. Use "docker swarm leave" to leave this swarm and join another one.',
     );
   }
+  state.hasSeat = true;
   expect(text(await loop.leave(false))).toMatch(
     /^You are attempting to leave the swarm on a node that is participating as a manager\. Removing the last manager erases all current state of the swarm\. Use `--force` to ignore this message\. $/,
   );
   expect(await loop.leave(true)).toBeUndefined();
   expect(state.disk).toEqual({ node: undefined, identity: undefined });
   expect(state.members).toEqual(["me", "none"]);
+});
+
+test.each([
+  {
+    name: "one of three while another is away",
+    members: "me b c",
+    unheard: ["c"],
+    says: "Removing this node leaves 1 managers out of 3: 2 would be left, 2 of them must answer, and 1 does now. Without a Raft quorum your swarm will be inaccessible. The only way to restore a swarm that has lost consensus is to reinitialize it with `--force-new-cluster`. Use `--force` to suppress this message.",
+  },
+  {
+    name: "one of three",
+    members: "me b c",
+    unheard: [],
+    says: "Leaving the swarm will leave you with 2 managers out of 3. This means no manager may fail after that. Use `--force` to suppress this message.",
+  },
+  {
+    name: "one of four, itself not heard",
+    members: "me b c d",
+    unheard: ["me"],
+    says: "Leaving the swarm will leave you with 3 managers out of 4. This means 1 of them may fail after that. Use `--force` to suppress this message.",
+  },
+  {
+    name: "one of two",
+    members: "me b",
+    unheard: [],
+    says: "Leaving the swarm will leave you with 1 managers out of 2. This means no manager may fail after that. Use `--force` to suppress this message.",
+  },
+])("a manager that leaves is told what the others come to: $name", async (each) => {
+  const { loop, answers } = world();
+  await loop.init(init);
+  const members = each.members.split(" ").map((nodeId) => ({ nodeId, learner: false }));
+  answers.status = async () => ({ state: "running", members });
+  answers.unheard = () => each.unheard;
+  const start =
+    "You are attempting to leave the swarm on a node that is participating as a manager. ";
+  expect(text(await loop.leave(false))).toBe(start + each.says);
+});
+
+test("a manager that has failed is not taken for the last one when it is to leave", async () => {
+  const { loop, answers } = world();
+  await loop.init(init);
+  answers.status = async () => ({ state: "failed", message: "x.log is damaged at byte 8." });
+  expect(text(await loop.leave(false))).toMatch(/does not run: x\.log is damaged at byte 8\. Use/);
+  answers.status = async () => refuse("unavailable", "no");
+  expect(text(await loop.leave(false))).toMatch(/does not run: its process does not answer\. Use/);
+  answers.status = async () => ({ state: "running", members: [{ nodeId: "b" }] });
+  answers.unheard = () => refuse("unavailable", "no leader");
+  expect(text(await loop.leave(false))).toMatch(/fewer than half of its 2 managers/);
 });
 
 test.each([
@@ -305,4 +364,40 @@ test("a start finds the membership on disk, or sweeps up what a crash left of no
   await loop.init(init);
   await loop.resume();
   expect(loop.status().nodeId).toBe("me");
+});
+
+const NEW = {
+  interfaceName: "eth0",
+  address: "192.0.2.5",
+  family: 4,
+  usable: true,
+  inside: false,
+} as const;
+
+test("a node that is told of its address speaks and listens there, by the port it had", async () => {
+  const { loop, state } = world();
+  expect(text(await loop.setAddr("me", "192.0.2.5"))).toBe("This node is not part of a swarm");
+  await loop.init({ ...init, advertiseAddr: "192.0.2.1:4000", listenAddr: "192.0.2.1:4000" });
+  state.machine = [NEW];
+  expect(await loop.setAddr("me", "192.0.2.5")).toMatchObject({ addr: "192.0.2.5:4000" });
+  expect(state.moved).toEqual([
+    { listenAddr: "192.0.2.5:4000", advertiseAddr: "192.0.2.5:4000", dataPathAddr: "192.0.2.5" },
+  ]);
+  expect(text(await loop.setAddr("me", "0.0.0.0"))).toMatch(/advertise address must be/);
+  expect(text(await loop.setAddr("other", "h:99999"))).toMatch(/is no address of a manager/);
+});
+
+test("a daemon that is started with another address goes by it, and keeps it", async () => {
+  const { loop, state } = world();
+  await loop.init(init);
+  await loop.close();
+  state.machine = [NEW];
+  state.advertised = "eth0";
+  const life = { notBeforeMs: 0, notAfterMs: Date.now() + 3_600_000 };
+  const made = await nodeCertificate({ nodeId: "me", role: "manager", ...life });
+  state.disk.identity = { ...made, root: bytes };
+  await loop.resume();
+  const at = { advertiseAddr: "192.0.2.5:2377", dataPathAddr: "192.0.2.5" };
+  expect(state.disk.node).toMatchObject(at);
+  expect(loop.member?.record).toMatchObject(at);
 });

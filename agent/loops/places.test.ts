@@ -4,7 +4,7 @@ import { isRefusal } from "../../common/fault.js";
 import { silentLogger } from "../../common/log.js";
 import { DEFAULT_TIMING } from "../../common/timing.js";
 import { AttachRequest } from "../../proto/gen/dispatcher.js";
-import { Endpoint, Network } from "../../proto/gen/types.js";
+import { Endpoint, EndpointKind, Network } from "../../proto/gen/types.js";
 import type { NamespaceHave } from "../reconcile/have.js";
 import type { Kernel } from "../reconcile/kernel.js";
 import type { HostWant } from "../reconcile/want.js";
@@ -42,9 +42,11 @@ function world(underlay: Partial<NamespaceHave> = {}) {
   } as unknown as Applier;
   const kernel = {
     inside: () => ({ links: [], addresses: [], routes: [], ...underlay }),
+    hasIpv6: () => true,
+    underlay: () => ({ links: [], addresses: [], routes: [] }),
   } as unknown as Kernel;
   const clock = { ...systemClock, monotonicMs: () => state.nowMs };
-  const places = new Places(applier, kernel, "/run/x", clock, DEFAULT_TIMING);
+  const places = new Places(applier, kernel, "/run/x", clock, DEFAULT_TIMING, () => "kernel");
   const journal = { load: async () => undefined, save: async () => {}, clear: async () => {} };
   const held = new HeldAssignments(undefined, "me", journal, clock, DEFAULT_TIMING, silentLogger());
   const member = {
@@ -88,6 +90,28 @@ test("an endpoint that was given and declared is wanted, and not after it was di
   expect(held.current.endpoints).toEqual([]);
 });
 
+test("a place on a network has a table with its VIPs, and a resolver alone has one too", async () => {
+  const { places, member, held, state } = world();
+  places.setMember(member);
+  places.restored();
+  held.addOwn(endpoint, network);
+  const own = (id: string) => ({ kind: "own", id }) as const;
+  places.own("e", { sandbox: own("c1"), interfaceName: "eth0" });
+  places.setNames("c2", { udp: 1053, tcp: 1053 });
+  const tables = state.wants.at(-1)?.tables ?? [];
+  expect(tables.map(({ sandbox, tables: [table] }) => [sandbox, table?.name])).toEqual([
+    [own("c2"), "skein"],
+    [own("c1"), "skein"],
+    [{ kind: "host" }, "skein_guard"],
+    [{ kind: "network", vni: 4097 }, "skein_guard"],
+  ]);
+  expect(tables.map(({ tables: [table] }) => table?.maps.length).slice(0, 2)).toEqual([0, 5]);
+  places.own("e", place);
+  const [, machine] = state.wants.at(-1)?.tables ?? [];
+  expect(machine).toMatchObject({ sandbox: { kind: "host" } });
+  expect(machine?.tables[0]?.name).toMatch(/_vips$/);
+});
+
 test("leaving the swarm withdraws its networks and keeps the sandboxes", async () => {
   const { places, member, state } = world();
   places.setMember(member);
@@ -96,7 +120,11 @@ test("leaving the swarm withdraws its networks and keeps the sandboxes", async (
   places.own("e", place);
   expect(places.sandbox("0123456789abcdef")).toBe("/run/x/netns/sb-0123456789ab");
   places.setMember(undefined);
-  expect(state.wants.at(-1)).toEqual({ sandboxes: [{ id: "0123456789abcdef" }], networks: [] });
+  expect(state.wants.at(-1)).toEqual({
+    sandboxes: [{ id: "0123456789abcdef" }],
+    networks: [],
+    tables: [],
+  });
   const answer = await places.attach(request);
   expect(isRefusal(answer) && answer.message).toBe("network n not found");
 });
@@ -105,6 +133,7 @@ test("what the swarm gave and nothing here has is an orphan, but not while it is
   const { places, member, held, state } = world();
   places.setMember(member);
   held.addOwn({ ...endpoint, id: "lost" }, network);
+  held.addOwn({ ...endpoint, id: "of a task", kind: EndpointKind.TASK }, network);
   expect(places.orphans()).toEqual([]);
   places.restored();
   expect(places.orphans()).toEqual(["lost"]);

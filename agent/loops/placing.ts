@@ -1,11 +1,12 @@
 // What the loops of containers and attachments ask of the rest of the agent: addresses from the swarm,
 // a place for each in the kernel, and somewhere to say what happened. `agent.ts` implements these over
 // the session with the managers and the kernel's applier. Nothing here waits longer than its signal.
+import type { Readable } from "node:stream";
 import type { Refusal } from "../../common/fault.js";
 import type { AttachRequest, AttachResponse } from "../../proto/gen/dispatcher.js";
-import type { Network } from "../../proto/gen/types.js";
+import type { Endpoint, Network } from "../../proto/gen/types.js";
 import type { Owner, SandboxRef } from "../reconcile/want.js";
-import type { NodeEvent } from "../seams.js";
+import type { Mount, MountPoint, NodeEvent, PortBinding, PublishedPort } from "../seams.js";
 
 /** Where an endpoint's interface goes, and its name there. */
 export type Place = Owner;
@@ -47,8 +48,81 @@ export interface Placing {
 
 /** Addresses from the swarm: the part of ManagerLink that is needed here. A Fault: no manager answered. */
 export interface Endpoints {
+  /** What the swarm gave to a task of this node with its assignment; undefined: it is not, or no longer, this node's. */
+  assigned(
+    endpointId: string,
+  ): { readonly endpoint: Endpoint; readonly network: Network } | undefined;
   attach(request: AttachRequest): Promise<AttachResponse | Refusal>;
   detach(endpointId: string): Promise<Refusal | undefined>;
+}
+
+/** A place on one of this node's own networks. */
+export interface LocalJoin {
+  readonly endpointId: string;
+  /** Of a network that `LocalNetworks.find` answered; docker_gwbridge is made when it is first joined. */
+  readonly network: string;
+  /** Whose sandbox its interface goes to; declared with `Placing.sandbox` before. */
+  readonly containerId: string;
+  readonly interfaceName: string;
+  readonly name: string;
+  readonly aliases: readonly string[];
+  readonly hostname: string;
+  /** Wanted addresses without prefix length; empty: any. */
+  readonly ipv4: string;
+  readonly ipv6: string;
+  /** Published through this endpoint. */
+  readonly ports: readonly PortBinding[];
+  /** Whether the sandbox's default route goes this way. */
+  readonly gateway: boolean;
+}
+
+/**
+ * Puts containers on this node's own networks. `join` resolves when the interface is up and the ports
+ * answer; joining again with the same endpoint id gives the same addresses and ports (so the loops do it
+ * for every running container after an agent's start). What is not joined again by then is taken down when
+ * `restored` is called. Refusals are Docker's ("Bind for 0.0.0.0:8080 failed: port is already allocated").
+ */
+export interface LocalJoins {
+  join(request: LocalJoin): Promise<
+    | {
+        readonly endpoint: Endpoint;
+        readonly network: Network;
+        readonly ports: readonly PublishedPort[];
+      }
+    | Refusal
+  >;
+  /** Resolves when interface and ports are gone. Leaving what is not there is no error. */
+  leave(endpointId: string): Promise<void>;
+  restored(): void;
+}
+
+/** The resolver at 127.0.0.11 of containers. Declarations, like Placing's, live in memory only. */
+export interface ContainerNames {
+  /** Of a container with a sandbox of its own: whom it asks for names of the outside; none: the machine's resolvers. */
+  declare(containerId: string, servers: readonly string[]): void;
+  /**
+   * Opens its sockets once its namespace is there, if it is on a network that has names; whether it is. Again:
+   * what has changed since.
+   */
+  open(containerId: string): boolean;
+  drop(containerId: string): void;
+}
+
+/** Mounts of containers, as they are on the machine: the part of the volumes that starting one needs. */
+export interface ContainerVolumes {
+  /** Makes what is missing; the volumes are not removed until `settled`. Refusals in Docker's words. */
+  make(containerId: string, mounts: readonly Mount[]): Promise<readonly MountPoint[] | Refusal>;
+  /** The container's record says now what it uses, or there is none. */
+  settled(containerId: string): void;
+  /** Empty volumes of these, that start with what the image has at their target. */
+  toFill(mountPoints: readonly MountPoint[]): Promise<readonly MountPoint[]>;
+  /** Unpacks a tar of one folder into the volume: the folder's content, its owner and its rights. */
+  fill(point: MountPoint, tar: Readable): Promise<void>;
+  /** Mounts what has to be mounted before a start; again is no error. */
+  hold(containerId: string, mountPoints: readonly MountPoint[]): Promise<Refusal | undefined>;
+  letGo(containerId: string): Promise<void>;
+  /** Removes those of these that have no name of their own and are used by nobody else. */
+  drop(mountPoints: readonly MountPoint[]): Promise<void>;
 }
 
 export interface EventPublisher {

@@ -5,11 +5,14 @@ import { silentLogger } from "../../common/log.js";
 import { seededRandom } from "../../common/random.js";
 import { DEFAULT_TIMING } from "../../common/timing.js";
 import type { AgentMessage, Hello, ManagerMessage } from "../../proto/gen/dispatcher.js";
+import { TaskState, TaskStatus } from "../../proto/gen/service.js";
 import { Endpoint, Network } from "../../proto/gen/types.js";
 import { NOTHING } from "../assignments/merge.js";
 import type { Journal, ManagerLink, Session } from "../seams.js";
+import { Applied } from "./applied.js";
 import { HeldAssignments } from "./held-assignments.js";
 import { SessionLoop, type SessionState } from "./session.js";
+import { TaskReports } from "./task-reports.js";
 
 const timing = { ...DEFAULT_TIMING, retryMinMs: 1, retryMaxMs: 4 };
 const meta = { version: 7, createdVersion: 7, createdAtMs: 0, updatedAtMs: 0 };
@@ -52,7 +55,13 @@ class FakeManagers {
     })();
     return {
       addr,
-      welcome: { clusterId: "c", heartbeatPeriodMs: 100, dataPathPort: 4789 },
+      welcome: {
+        clusterId: "c",
+        heartbeatPeriodMs: 100,
+        dataPathPort: 4789,
+        beatMs: 0,
+        generation: 0,
+      },
       messages,
       send: (message) => void this.sent.push(message),
       close: () => push("end"),
@@ -69,6 +78,7 @@ const journal: Journal = {
 function start(managers: FakeManagers, addresses: readonly string[]) {
   const stop = new AbortController();
   const states: SessionState[] = [];
+  const reports = new TaskReports();
   const log = silentLogger();
   const held = new HeldAssignments(undefined, "me", journal, systemClock, timing, log);
   const loop = new SessionLoop({
@@ -79,16 +89,27 @@ function start(managers: FakeManagers, addresses: readonly string[]) {
     timing,
     log,
     addresses: () => addresses,
-    hello: () => ({ description: undefined, dataPathAddr: "192.0.2.1", clusterId: "c" }),
+    hello: () => ({
+      description: undefined,
+      dataPathAddr: "192.0.2.1",
+      clusterId: "c",
+      generation: 0,
+    }),
+    onGeneration: () => {},
     onNode: () => {},
+    onCheck: ({ checkId }) => ({ checkId, check: undefined }),
     onProbe: () => {},
     onState: (state) => states.push(state),
+    tasks: { reports, logs: { subscribe: () => {}, closed: () => {} } },
+    inquiries: { begin: () => {}, closed: () => {} },
+    applied: new Applied(held, async () => ({ dataPathPorts: [4789], dataPathProblem: "" })),
   });
   const done = loop.run(stop.signal);
   return {
     held,
     loop,
     states,
+    reports,
     async end() {
       stop.abort();
       await done;
@@ -177,5 +198,43 @@ test("a session that is reopened is so at once, and at the same manager", async 
   session.loop.reopen();
   await soon(() => managers.asked).toEqual(["a", "a"]);
   expect(session.states.map((state) => state.kind)).toEqual(["open", "open"]);
+  await session.end();
+});
+
+test("a session that is to be reopened while it is being opened is so once it is open", async () => {
+  const managers = new FakeManagers();
+  const session = start(managers, ["a"]);
+  expect([managers.asked, session.states]).toEqual([["a"], []]);
+  session.loop.reopen();
+  await soon(() => managers.asked).toEqual(["a", "a"]);
+  await soon(() => session.states.map((state) => state.kind)).toEqual(["open", "open"]);
+  await session.end();
+});
+
+test("what tasks report in one turn is one message, and a new session is told all", async () => {
+  const managers = new FakeManagers();
+  const session = start(managers, ["a"]);
+  await soon(() => session.states.at(-1)?.kind).toBe("open");
+  const status = (state: TaskState) => TaskStatus.create({ state });
+  session.reports.set("t1", status(TaskState.ACCEPTED));
+  session.reports.set("t2", status(TaskState.RUNNING));
+  session.reports.set("t1", status(TaskState.PREPARING));
+  // Never back.
+  session.reports.set("t1", status(TaskState.ACCEPTED));
+  const said = () =>
+    managers.sent.flatMap(({ message }) =>
+      message?.$case === "tasks"
+        ? [message.value.reports.map(({ taskId, status: its }) => [taskId, its?.state])]
+        : [],
+    );
+  const both = [
+    ["t1", TaskState.PREPARING],
+    ["t2", TaskState.RUNNING],
+  ];
+  await soon(said).toEqual([both]);
+  session.loop.reopen();
+  await soon(said).toEqual([both, both]);
+  session.reports.set("t2", status(TaskState.FAILED));
+  await soon(said).toEqual([both, both, [["t2", TaskState.FAILED]]]);
   await session.end();
 });

@@ -6,11 +6,17 @@ import type { Logger } from "../../common/log.js";
 import type { Random } from "../../common/random.js";
 import type { Timing } from "../../common/timing.js";
 import type {
+  AgentInquiry,
+  Applied,
+  Check,
+  CheckReport,
   Hello,
+  LogSubscription,
   ManagerMessage,
   NodeUpdate,
   Probe,
   ProbeReport,
+  TaskReports,
 } from "../../proto/gen/dispatcher.js";
 import { sentenceOf } from "../member/fault-sentence.js";
 import type { ManagerLink, Session } from "../seams.js";
@@ -21,6 +27,25 @@ export type SessionState =
   | { readonly kind: "open"; readonly addr: string }
   /** A manager said that this node may not come in. It is asked again, at the longest interval. */
   | { readonly kind: "refused"; readonly problem: string };
+
+/** What a node's tasks have to say, and are asked, by the session that is open. */
+export interface SessionTasks {
+  readonly reports: { opened(send: (reports: TaskReports) => void): () => void };
+  readonly logs: {
+    subscribe(
+      asked: LogSubscription,
+      publish: ManagerLink["publishLogs"],
+      session: AbortSignal,
+    ): void;
+    closed(subscriptionId: number): void;
+  };
+}
+
+/** What managers ask a node that only it can see. */
+export interface SessionInquiries {
+  begin(asked: AgentInquiry, publish: ManagerLink["publishInquiry"], session: AbortSignal): void;
+  closed(inquiryId: number): void;
+}
 
 export interface SessionDeps {
   readonly link: ManagerLink;
@@ -33,18 +58,26 @@ export interface SessionDeps {
   readonly addresses: () => readonly string[];
   readonly hello: () => Omit<Hello, "revision">;
   readonly onNode: (update: NodeUpdate) => void;
+  /** Of the swarm that the manager serves; told when it is another than the hello said. */
+  readonly onGeneration: (generation: number) => void;
   readonly onProbe: (
     probe: Probe,
     report: (report: ProbeReport) => void,
     signal: AbortSignal,
   ) => void;
+  readonly onCheck: (check: Check) => CheckReport;
   readonly onState: (state: SessionState) => void;
+  readonly tasks: SessionTasks;
+  readonly inquiries: SessionInquiries;
+  readonly applied: { opened(send: (applied: Applied) => void): () => void };
 }
 
 export class SessionLoop {
   #failed: string | undefined;
   #open: Session | undefined;
   #reopening = false;
+  /** What was said in the last hello is not so any more. */
+  #isStale = false;
   #pauseMs: number;
 
   constructor(private readonly deps: SessionDeps) {
@@ -53,6 +86,7 @@ export class SessionLoop {
 
   /** Ends the session that is open, if one is, and opens another at once: with a new certificate, say. */
   reopen(): void {
+    this.#isStale = true;
     if (this.#open === undefined) return;
     this.#reopening = true;
     this.#open.close();
@@ -84,13 +118,16 @@ export class SessionLoop {
     for (const addr of this.#order()) {
       if (signal.aborted) break;
       try {
-        const hello = { ...this.deps.hello(), revision: this.deps.held.current.revision };
+        this.#isStale = false;
+        const hello = { ...this.deps.hello(), revision: this.deps.held.helloRevision };
         const session = await this.deps.link.openSession(addr, hello, signal);
         if (isRefusal(session)) {
           last = { kind: "refused", problem: session.message };
           this.deps.log.warn({ addr, why: session.message }, "session refused");
           continue;
         }
+        if (session.welcome.generation !== hello.generation)
+          this.deps.onGeneration(session.welcome.generation);
         await this.#serve(session, signal);
         last = { kind: "connecting", problem: `the session with ${session.addr} ended` };
         this.#failed = undefined;
@@ -118,16 +155,28 @@ export class SessionLoop {
     const ended = new AbortController();
     const onAbort = () => session.close();
     signal.addEventListener("abort", onAbort, { once: true });
-    const beat = () => session.send({ message: { $case: "heartbeat", value: {} } });
-    let periodMs = periodOf(session.welcome.heartbeatPeriodMs);
+    const beat = () =>
+      session.send({ message: { $case: "heartbeat", value: { nowMs: deps.clock.nowMs() } } });
+    const { beatMs } = session.welcome;
+    const beatOf = (heartbeatMs: number) => periodOf(Math.min(beatMs || heartbeatMs, heartbeatMs));
+    let periodMs = beatOf(session.welcome.heartbeatPeriodMs);
     let stopBeating = deps.clock.every(periodMs, beat);
     this.#open = session;
+    // Asked for while it was being opened.
+    if (this.#isStale) this.reopen();
     deps.log.info({ addr: session.addr }, "session open");
     deps.onState({ kind: "open", addr: session.addr });
     this.#pauseMs = deps.timing.retryMinMs;
+    const stopReporting = deps.tasks.reports.opened((value) =>
+      session.send({ message: { $case: "tasks", value } }),
+    );
+    const stopApplied = deps.applied.opened((value) =>
+      session.send({ message: { $case: "applied", value } }),
+    );
     try {
       for await (const message of session.messages) {
-        const told = periodOf(this.#hear(message, session, ended.signal) ?? periodMs);
+        const heartbeatMs = this.#hear(message, session, ended.signal);
+        const told = heartbeatMs === undefined ? periodMs : beatOf(heartbeatMs);
         // The same period again must not begin it anew: a manager with much to tell would never hear a beat.
         if (told === periodMs) continue;
         periodMs = told;
@@ -136,6 +185,8 @@ export class SessionLoop {
       }
     } finally {
       this.#open = undefined;
+      stopReporting();
+      stopApplied();
       stopBeating();
       signal.removeEventListener("abort", onAbort);
       ended.abort(new Fault("SESSION_ENDED", { addr: session.addr }));
@@ -155,9 +206,34 @@ export class SessionLoop {
       case "node":
         this.deps.onNode(message.value);
         return message.value.heartbeatPeriodMs || undefined;
+      case "logs": {
+        const { link, tasks } = this.deps;
+        tasks.logs.subscribe(
+          message.value,
+          (batches, end) => link.publishLogs(batches, end),
+          signal,
+        );
+        return undefined;
+      }
+      case "logsClosed":
+        this.deps.tasks.logs.closed(message.value);
+        return undefined;
+      case "inquiry": {
+        const { link, inquiries } = this.deps;
+        inquiries.begin(message.value, (batches, end) => link.publishInquiry(batches, end), signal);
+        return undefined;
+      }
+      case "inquiryClosed":
+        this.deps.inquiries.closed(message.value);
+        return undefined;
       case "probe": {
         const report = (value: ProbeReport) => session.send({ message: { $case: "probe", value } });
         this.deps.onProbe(message.value, report, signal);
+        return undefined;
+      }
+      case "check": {
+        const value = this.deps.onCheck(message.value);
+        session.send({ message: { $case: "checked", value } });
         return undefined;
       }
       default:

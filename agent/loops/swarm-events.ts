@@ -1,4 +1,4 @@
-// On a manager, what happens to networks and nodes anywhere in the swarm is an event here too.
+// On a manager, what happens to objects of the swarm anywhere in the swarm is an event here too.
 import type { ClientReadableStream } from "@grpc/grpc-js";
 import type { Clock } from "../../common/clock.js";
 import type { Timing } from "../../common/timing.js";
@@ -38,9 +38,11 @@ async function followOnce(
   }
 }
 
-export function nodeEventOf(event: SwarmEvent): NodeEvent {
+const KINDS = ["network", "node", "service", "secret", "config"] as const;
+
+function nodeEventOf(event: SwarmEvent): NodeEvent {
   return {
-    type: event.kind === "node" ? "node" : "network",
+    type: KINDS.find((kind) => kind === event.kind) ?? "network",
     action: event.action,
     id: event.id,
     attributes: { name: event.name, ...event.attributes },

@@ -3,18 +3,30 @@ import type { Clock } from "../../common/clock.js";
 import type { Logger } from "../../common/log.js";
 import type { Random } from "../../common/random.js";
 import type { Timing } from "../../common/timing.js";
-import type { Attachments, Containers } from "../seams.js";
+import type { LocalPlacing } from "../localnet/keeping.js";
+import type {
+  Attachments,
+  Container,
+  Containers,
+  Images,
+  LocalNetworks,
+  Volumes,
+} from "../seams.js";
 import type {
   AttachmentDisk,
   ContainerDisk,
   LookAtNamespace,
   ReleaseDisk,
+  VolumeDisk,
 } from "../task/keeping.js";
-import type { Runtime } from "../task/runtime.js";
 import { AttachmentLoop } from "./attachments.js";
-import { ContainerLoop } from "./containers.js";
-import type { Endpoints, EventPublisher, Placing } from "./placing.js";
+import type { Runtimes } from "./container-start.js";
+import { ContainerLoop, type ContainerTools } from "./containers.js";
+import type { LocalNets } from "./local-nets.js";
+import { NO_IMAGES } from "./none.js";
+import type { ContainerNames, Endpoints, EventPublisher, Placing } from "./placing.js";
 import { Releases } from "./releases.js";
+import { VolumeLoop } from "./volumes.js";
 
 /** What lives on this node and uses the swarm's networks. */
 export interface Tenants {
@@ -29,16 +41,30 @@ export interface Tenants {
   close(): Promise<void>;
   readonly containers: Containers;
   readonly attachments: Attachments;
+  readonly images: Images;
+  readonly volumes: Volumes;
+  readonly localNets: LocalNetworks;
+  /** This node is in a swarm: containers on its networks will need a way out. */
+  swarmEntered(): Promise<void>;
 }
 
 export interface TenantTools {
   readonly endpoints: Endpoints;
   readonly placing: Placing;
+  readonly local: LocalPlacing;
   readonly events: EventPublisher;
+  readonly names?: ContainerNames;
 }
 
 export interface TenantParts extends TenantTools {
-  readonly runtime: Runtime;
+  readonly runtimes: Runtimes;
+  /** Absent: there are none on this node. */
+  readonly images?: Images;
+  readonly localNets: LocalNets;
+  readonly machineResolvConf: ContainerTools["machineResolvConf"];
+  readonly ps: ContainerTools["ps"];
+  readonly cpus: number;
+  readonly volumeDisk: VolumeDisk;
   readonly containerDisk: ContainerDisk;
   readonly attachmentDisk: AttachmentDisk;
   readonly releaseDisk: ReleaseDisk;
@@ -53,19 +79,44 @@ export interface TenantParts extends TenantTools {
 export function tenants(parts: TenantParts): Tenants {
   const { clock, timing, log } = parts;
   const releases = new Releases(parts.endpoints, parts.releaseDisk, clock, timing, log);
-  const common = { ...parts, releases, readyMs: timing.requestMs };
-  const containers = new ContainerLoop({ ...common, disk: parts.containerDisk });
+  const { images = NO_IMAGES, localNets } = parts;
+  const volumes: VolumeLoop = new VolumeLoop({
+    ...parts,
+    disk: parts.volumeDisk,
+    usersOf: (name) => usersOf(name, containers.list()),
+  });
+  const common = {
+    ...parts,
+    releases,
+    images,
+    localNets,
+    joins: localNets,
+    readyMs: timing.requestMs,
+  };
+  const containers: ContainerLoop = new ContainerLoop({
+    ...common,
+    volumes,
+    disk: parts.containerDisk,
+  });
   const attachments = new AttachmentLoop({ ...common, disk: parts.attachmentDisk });
   return {
     containers,
     attachments,
+    images,
+    volumes,
+    localNets,
+    swarmEntered: () => localNets.ensureGateway(),
     async check() {
       await parts.releaseDisk.load();
       await parts.attachmentDisk.load();
+      await localNets.load();
     },
     async restore() {
       await releases.restore();
+      await volumes.restore();
       await Promise.all([containers.restore(), attachments.restore()]);
+      await volumes.restored();
+      localNets.restored();
     },
     async networksGone() {
       await Promise.all([containers.networksGone(), attachments.clear()]);
@@ -78,7 +129,14 @@ export function tenants(parts: TenantParts): Tenants {
     async close() {
       await containers.close();
       await attachments.close();
+      await localNets.close();
       await releases.close();
     },
   };
+}
+
+function usersOf(volume: string, containers: readonly Container[]): readonly string[] {
+  return containers
+    .filter(({ mountPoints }) => mountPoints.some(({ name }) => name === volume))
+    .map(({ id }) => id);
 }

@@ -73,6 +73,26 @@ const cases: [string, string, string][] = [
   ["the unspecified address", choose("0.0.0.0", [eth0]), BAD],
   ["a port out of range", choose("192.0.2.9:99999", [eth0]), BAD],
   [
+    "an IPv6 interface, heard by another address than data",
+    choose("eth0", [lo, six], "[::]:2378", "[2001:db8::2]"),
+    "data path address must be a non-zero IP address or network interface (without a port number)",
+  ],
+  [
+    "an IPv6 interface, with a data path of its own, both written at length",
+    choose("[2001:DB8:0::1]", [lo, six], "[::]:2378", "2001:db8:0:0::2"),
+    "[::]:2378 [2001:db8::1]:2378 2001:db8::2",
+  ],
+  [
+    "a link-local IPv6 address",
+    choose("fe80::1", [six]),
+    "fe80::1 is link-local: other nodes cannot tell which of their links it is on",
+  ],
+  [
+    "a link-local IPv6 address for data",
+    choose("eth0", [six], "", "fe80::1"),
+    "fe80::1 is link-local: other nodes cannot tell which of their links it is on",
+  ],
+  [
     "a bad listen address",
     choose("", [eth0], "x:y:z"),
     "listen address must be an IP address or network interface (with optional port number)",

@@ -1,6 +1,14 @@
 // Which of the machine's addresses the node gives to the others. The rules and the words are Docker's
 // (moby daemon/cluster/listen_addr.go); what is found on the machine is an argument.
-import { formatHostPort, formatIp, type Ip, parseHostPort, parseIp } from "../../common/address.js";
+import {
+  contains,
+  formatHostPort,
+  formatIp,
+  type Ip,
+  type Prefix,
+  parseHostPort,
+  parseIp,
+} from "../../common/address.js";
 import { isRefusal, type Refusal, refuse } from "../../common/fault.js";
 
 export interface MachineAddress {
@@ -72,7 +80,7 @@ function resolveAdvertise(
     const parsed = parseHostPort(text, listen.port);
     if (parsed === undefined) return invalid(BAD_ADVERTISE);
     const ip = parseIp(parsed.host);
-    if (ip !== undefined) return isUnspecified(ip) ? invalid(BAD_ADVERTISE) : canonical(parsed);
+    if (ip !== undefined) return unfit(ip, BAD_ADVERTISE) ?? canonical(parsed);
     const host = addressOfInterface(parsed.host, machine);
     if (host === undefined) return invalid(BAD_ADVERTISE);
     return isRefusal(host) ? host : { host, port: parsed.port };
@@ -91,7 +99,7 @@ function resolveDataPath(
 ): string | Refusal {
   if (text === "") return advertiseHost;
   const ip = parseIp(text);
-  if (ip !== undefined) return isUnspecified(ip) ? invalid(BAD_DATA_PATH) : formatIp(ip);
+  if (ip !== undefined) return unfit(ip, BAD_DATA_PATH) ?? formatIp(ip);
   return addressOfInterface(text, machine) ?? invalid(BAD_DATA_PATH);
 }
 
@@ -138,6 +146,17 @@ function canonical(target: HostPort): HostPort {
 
 function isUnspecified(ip: Ip): boolean {
   return ip.value === 0n;
+}
+
+// RFC 4291 section 2.5.6; RFC 4007 section 6: it needs a zone, which is each machine's own.
+const LINK_LOCAL: Prefix = { ip: { family: 6, value: 0xfe80n << 112n }, length: 10 };
+
+/** For others to send to. */
+function unfit(ip: Ip, otherwise: string): Refusal | undefined {
+  if (isUnspecified(ip)) return invalid(otherwise);
+  if (!contains(LINK_LOCAL, ip)) return undefined;
+  const why = "other nodes cannot tell which of their links it is on";
+  return invalid(`${formatIp(ip)} is link-local: ${why}`);
 }
 
 function invalid(message: string): Refusal {

@@ -12,6 +12,7 @@ const ELSEWHERE = /^((API|STATE|JOURNAL)_.*|METRICS_LISTEN|NO_MANAGER|ENDPOINT_N
 const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 const data = {
   ...{ addr: "192.0.2.1:2377", path: "/var/x", target: "/proc", vni: 4097, pid: 7, name: "eth0" },
+  ...{ program: "leave", table: "peers" },
   ...{ number: 9, step: "make-network", verb: "start", unit: "x.service", waitingFor: "started" },
 };
 
@@ -52,6 +53,11 @@ const cases = [
     name: "an unknown code is named beside the cause",
     fault: new Fault("BRAND_NEW", { addr: "x" }, new Error("it broke")),
     want: "something failed on this machine: it broke (BRAND_NEW); the agent's log says more",
+  },
+  {
+    name: "containerd's own words, and what they mean",
+    fault: new Fault("CONTAINERD", { status: "UNKNOWN", why: "mkdir: no space left on device" }),
+    want: "the disk of containerd is full: mkdir: no space left on device",
   },
   {
     name: "what was a sentence where it was thrown stays one",

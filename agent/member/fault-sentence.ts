@@ -13,10 +13,13 @@ const SENTENCES: Readonly<Record<string, Words>> = {
   // Managers.
   MANAGER_START: (why) => `the manager process does not start: ${why}; ${MANAGER_LOG}`,
   MANAGER_SPAWN: (why) => `the manager process does not start: ${why}; ${MANAGER_LOG}`,
+  MANAGER_ANSWER: () =>
+    "the manager process of this node did not answer as it should; is it of another release?",
   NO_LEADER: (_, { addr }) =>
     `the manager at ${addr} knows no leader; more than half of the managers must be running and reach each other`,
   NO_MANAGER: () => "no manager of the swarm answers",
   NO_OTHER_MANAGER: () => "no other manager of the swarm is known to this node",
+  IDENTITY_LOCKED: () => "this node's key is sealed with the swarm's unlock key",
   NO_SESSION: () => "this node has no connection to a manager at the moment",
   ROLE_NOT_GIVEN_YET: () => "the managers have not issued the certificate of the new role yet",
   REFUSED: (why) => why,
@@ -27,10 +30,35 @@ const SENTENCES: Readonly<Record<string, Words>> = {
   SESSION_ENDED: (why, { addr }) => `the manager at ${addr} ended the session: ${why}`,
   SESSION_WITHOUT_WELCOME: (_, { addr }) =>
     `what answers at ${addr} does not speak as a manager does; is it of another release?`,
+  INQUIRY_CLOSED: () => "nobody waits for this answer any more",
   STOPPED: () => "the agent is stopping, or the node is leaving its swarm",
   ATTACH_ANSWER: () =>
     "the manager's answer lacks the address; are managers and agents of one release?",
   ATTACHMENT_LOST: () => "it was taken away again while it was made",
+  // Tasks.
+  LOGS_CLOSED: () => "nobody reads this log any more",
+  TASK_NOT_REMOVED: (why) => `could not remove the task's container: ${why}`,
+  TASK_NOT_STOPPED: (why) => `could not stop the task's container: ${why}`,
+  TASK_STOPPED: () => "the task is no longer wanted here",
+  // Containerd and images.
+  ADOPT_EXECS: (why) => `could not end what was left of commands in the container: ${why}`,
+  BLOB_BUSY: () =>
+    "containerd is getting this part of the image for somebody else; try again in a moment",
+  BLOB_TOO_LONG: () => "a part of the image is longer than its manifest says",
+  BLOB_TOO_SHORT: () => "a part of the image is shorter than its manifest says",
+  CONTAINERD: (why, { status }) => {
+    if (status === "UNAVAILABLE") {
+      return `containerd does not answer (${why}): look at 'systemctl status containerd'`;
+    }
+    const isFull = why.includes("no space left on device");
+    return `${isFull ? "the disk of containerd is full" : "containerd could not do it"}: ${why}`;
+  },
+  CONTAINERD_ANSWER: (why) => `containerd answered oddly: ${why}`,
+  CONTAINER_PATH: (why) => `could not get at the file in the container: ${why}`,
+  IMAGE_CONFIG: (why) => `the image's config cannot be used: ${why}`,
+  MANIFEST_WRONG: (why) => `the image's manifest cannot be used: ${why}`,
+  SNAPSHOT_MOUNTS: (why) =>
+    `containerd did not say how to mount the container's file system: ${why}`,
   // This machine's kernel.
   ADDRESS_REFUSED: (why) => `the kernel refused the address: ${why}`,
   ROUTE_REFUSED: (why) => `the kernel refused the route: ${why}`,
@@ -48,6 +76,21 @@ const SENTENCES: Readonly<Record<string, Words>> = {
   NETLINK_RECEIVE: (why) => `the kernel did not answer over netlink: ${why}`,
   ROW_REFUSED: (why, { vni }) =>
     `the kernel refused a forwarding row of the network with VNI ${vni}: ${why}`,
+  BPF_PROGRAM_MISSING: (_, { program }) =>
+    `the program ${program} is not in this release's object of the accelerated data path`,
+  BPF_PROGRAM_REFUSED: (why) => `the kernel refused a program of the accelerated data path: ${why}`,
+  BPF_PROGRAM_UNFIT: (why, { why: what }) =>
+    `a program of the accelerated data path cannot be linked: ${what ?? why}`,
+  BPF_TABLE_GONE: (_, { table }) =>
+    `the table ${table} of the accelerated data path is gone; it is made anew, try again`,
+  SWITCH_PEERS_FULL: () => "the userspace data path has room for no more nodes",
+  SWITCH_SOCKETS_FULL: () => "the userspace data path has room for no more addresses and ports",
+  SWITCH_THREAD_FAILED: (why) => `a thread of the userspace data path has ended: ${why}; ${LOG}`,
+  VXLAN_ASTRAY: (_, { vni }) =>
+    `a VXLAN device of VNI ${vni} is bound to another address than it was to be; it is made anew`,
+  WIREGUARD_GONE: () =>
+    "the WireGuard device of encrypted networks is gone; it is made anew, try again",
+  WIREGUARD_GO_START: (why) => `wireguard-go does not start: ${why}`,
   SETHOSTNAME: (why, { name }) => `could not set the host name ${name}: ${why}`,
   SETNS: (why) => `could not enter a namespace: ${why}`,
   STEP_FAILED: (why, { step }) => `could not do the step ${step}: ${why}`,
@@ -67,7 +110,13 @@ const SENTENCES: Readonly<Record<string, Words>> = {
   SIGNAL: (why, { number }) => `could not send signal ${number}: ${why}`,
   STARTED_TWICE: () => "the container has been started already",
   SYSTEMCTL: (why, { verb, unit }) => `systemctl ${verb} ${unit} failed: ${why}`,
+  NOT_A_CGROUP: () =>
+    "the process runtime keeps no count of what a command uses, and cannot hold it still",
+  NO_CONTAINERD: () => "there is no containerd on this node now, so nobody can be asked",
   // Disk.
+  VOLUME_FILL: (why, { said }) =>
+    `could not put what the image has into a new volume: ${said || why}`,
+  VOLUME_MOUNTED: (_, { path }) => `something is still mounted on ${path}; unmount it first`,
   DISK_FULL: (_, { path }) => `there is no space left on the disk for ${path}`,
   FILE_READ: (why, { path }) => `could not read ${path}: ${why}`,
   FILE_REMOVE: (why, { path }) => `could not remove ${path}: ${why}`,
