@@ -5,6 +5,8 @@ import type { Api } from "./http/api.js";
 
 export interface Output {
   write(data: string | Uint8Array): void;
+  /** Resolves when the reader has taken nearly all that was written. */
+  drained?(): Promise<void>;
   readonly isTerminal: boolean;
   /** Width of the terminal; 80 when it is none. */
   readonly columns: number;
@@ -16,6 +18,8 @@ export interface Input {
   readonly isTerminal: boolean;
   /** Raw: every key at once, none interpreted. */
   setRaw(on: boolean): void;
+  /** What is written comes to the screen as it is too, until `setRaw(false)`: no carriage return before a newline. */
+  setRawOutput(): void;
 }
 
 export interface Cli {

@@ -19,7 +19,19 @@ export type FlagType =
   | "ipNetSlice"
   | "node-addr"
   | "external-ca"
-  | "pem-file";
+  | "pem-file"
+  | "bytes"
+  | "command"
+  | "config"
+  | "credential-spec"
+  | "decimal"
+  | "float"
+  | "mount"
+  | "policy-port"
+  | "port"
+  | "pref"
+  | "secret"
+  | "ulimit";
 
 export interface Flag {
   readonly name: string;
@@ -32,8 +44,28 @@ export interface Flag {
   readonly words?: readonly string[] | Dynamic;
 }
 
+export function flag(
+  name: string,
+  type: FlagType,
+  about: string,
+  more: Pick<Flag, "short" | "fallback" | "words"> = {},
+): Flag {
+  return { name, type, about, ...more };
+}
+
 /** What completion asks the agent for. */
-export type Dynamic = "containers" | "running" | "networks" | "nodes" | "attachments";
+export type Dynamic =
+  | "containers"
+  | "running"
+  | "networks"
+  | "nodes"
+  | "attachments"
+  | "services"
+  | "policies"
+  | "secrets"
+  | "configs"
+  | "images"
+  | "volumes";
 
 export interface ArgumentCount {
   readonly min: number;
@@ -47,6 +79,8 @@ export interface Call {
   readonly command: Command;
   readonly args: readonly string[];
   readonly flags: Values;
+  /** Whether "--" ended the flags. */
+  readonly dashed: boolean;
 }
 
 export interface Command {

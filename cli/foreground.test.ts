@@ -99,7 +99,7 @@ describe("run", () => {
   test("asks for what the flags say", async () => {
     await withAgent({}, async (agent) => {
       const words =
-        "run -d --name web --network overnet,ip=10.0.1.9,alias=w --network other --network-alias x -e A=1 -e HERE -e GONE -l k=v -w /tmp -u nobody --hostname h --stop-signal TERM --stop-timeout 3 sleep infinity";
+        "run -d --name web --network overnet,ip=10.0.1.9,alias=w --network other --network-alias x -e A=1 -e HERE -e GONE -l k=v -w /tmp -u nobody --hostname h --stop-signal TERM --stop-timeout 3 -- sleep infinity";
       const result = await run(words.split(" "), {
         socket: agent.socketPath,
         env: { HERE: "2" },
@@ -109,6 +109,9 @@ describe("run", () => {
       assert.equal(create?.path, "/containers/create?name=web");
       assert.deepEqual(create?.body, {
         Hostname: "h",
+        Domainname: "",
+        Volumes: {},
+        ExposedPorts: {},
         User: "nobody",
         AttachStdin: false,
         AttachStdout: false,
@@ -124,6 +127,11 @@ describe("run", () => {
         StopSignal: "TERM",
         StopTimeout: 3,
         HostConfig: {
+          Binds: [],
+          Mounts: [],
+          Tmpfs: {},
+          PortBindings: {},
+          PublishAllPorts: false,
           NetworkMode: "overnet",
           AutoRemove: false,
           Runtime: "process",
@@ -137,6 +145,72 @@ describe("run", () => {
           },
         },
       });
+    });
+  });
+
+  test("asks for an image with everything that may be said of it", async () => {
+    await withAgent({}, async (agent) => {
+      const words =
+        "run -d -p 8080:80 -p 127.0.0.1::53/udp -v data:/data -v /a:/b:ro -v /scratch --tmpfs /t:size=1m --mount type=bind,src=/x,dst=/y -m 64m --cpus 0.5 --cap-add NET_RAW --read-only --restart on-failure:3 --health-cmd true --ulimit nofile=8:9 --sysctl net.ipv4.ip_forward=1 --init --entrypoint sh alpine -c id";
+      const result = await run(words.split(" "), { socket: agent.socketPath });
+      assert.equal(result.stderr, "");
+      const body = asked(agent, "/containers/create")?.body as Record<string, unknown>;
+      const { HostConfig: host, ...config } = body;
+      assert.deepEqual(
+        [config["Image"], config["Cmd"], config["Entrypoint"], config["Volumes"]],
+        ["alpine", ["-c", "id"], ["sh"], { "/scratch": {} }],
+      );
+      assert.deepEqual(config["ExposedPorts"], { "80/tcp": {}, "53/udp": {} });
+      assert.deepEqual(config["Healthcheck"], { Test: ["CMD-SHELL", "true"] });
+      const wanted = {
+        Binds: ["data:/data", "/a:/b:ro"],
+        Mounts: [{ Type: "bind", Source: "/x", Target: "/y" }],
+        Tmpfs: { "/t": "size=1m" },
+        PortBindings: {
+          "80/tcp": [{ HostIp: "", HostPort: "8080" }],
+          "53/udp": [{ HostIp: "127.0.0.1", HostPort: "" }],
+        },
+        Memory: 67108864,
+        NanoCpus: 5e8,
+        CapAdd: ["NET_RAW"],
+        ReadonlyRootfs: true,
+        RestartPolicy: { Name: "on-failure", MaximumRetryCount: 3 },
+        Ulimits: [{ Name: "nofile", Soft: 8, Hard: 9 }],
+        Sysctls: { "net.ipv4.ip_forward": "1" },
+        Init: true,
+        Runtime: "",
+      };
+      const given = Object.fromEntries(
+        Object.keys(wanted).map((key) => [key, (host as Record<string, unknown>)[key]]),
+      );
+      assert.deepEqual(given, wanted);
+    });
+  });
+
+  test("an image that is not there is pulled, and asked for again", async () => {
+    let pulled = false;
+    const custom: Custom = (heard, response) => {
+      if (heard.path.startsWith("/images/create")) {
+        pulled = true;
+        response.end(
+          `${JSON.stringify({ status: "Pulling from library/alpine", id: "latest" })}\n`,
+        );
+        return true;
+      }
+      if (heard.path !== "/containers/create" || pulled) return false;
+      response.writeHead(404, { "Content-Type": "application/json" });
+      response.end(JSON.stringify({ message: "No such image: alpine:latest" }));
+      return true;
+    };
+    await withAgent({ custom }, async (agent) => {
+      const result = await run(["run", "-d", "alpine"], { socket: agent.socketPath });
+      assert.equal(
+        result.stderr,
+        "Unable to find image 'alpine:latest' locally\nlatest: Pulling from library/alpine\n",
+      );
+      assert.equal(result.stdout, "c1\n");
+      const pull = agent.heard.find((one) => one.path.startsWith("/images/create"));
+      assert.equal(pull?.path, "/images/create?fromImage=alpine&tag=latest");
     });
   });
 

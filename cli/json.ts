@@ -1,6 +1,6 @@
 // Reading JSON that came over the socket. Nothing is assumed: what is missing or of another type
 // reads as the type's empty value, as it would for Go's encoding/json.
-import type { GoMap, GoValue } from "./template/value.js";
+import type { GoMap, GoValue } from "../common/template/value.js";
 
 export type Json = GoValue;
 export type JsonObject = GoMap;

@@ -12,6 +12,11 @@ function output(stream: NodeJS.WriteStream): Output {
   });
   return {
     write: (data) => void stream.write(data),
+    drained: () =>
+      new Promise((resolve) => {
+        if (stream.writableNeedDrain) stream.once("drain", () => resolve());
+        else resolve();
+      }),
     get isTerminal() {
       return stream.isTTY === true;
     },
@@ -41,6 +46,7 @@ function makeCli(host: string): Cli {
         return process.stdin.isTTY === true;
       },
       setRaw: (on) => void process.stdin.setRawMode(on),
+      setRawOutput,
     },
     api: new Api(() => socketPath(host, process.env)),
     env: process.env,
@@ -50,6 +56,13 @@ function makeCli(host: string): Cli {
       return () => void process.off(name, handler);
     },
   };
+}
+
+/** Node leaves the output as it is (libuv's UV_TTY_MODE_RAW), and restores all of it in the end. */
+function setRawOutput(): void {
+  // Most commands need no other program, and are to start quickly.
+  const { spawnSync } = process.getBuiltinModule("node:child_process");
+  spawnSync("stty", ["-opost"], { stdio: ["inherit", "ignore", "ignore"] });
 }
 
 const exitCode = await skein(process.argv.slice(2), makeCli);

@@ -6,27 +6,10 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, test } from "vitest";
+import { answer, ask } from "./testing/ask.js";
 import { type Exchange, FakeAgent } from "./testing/fake-agent.js";
-import { type RunOptions, run } from "./testing/run.js";
+import { run } from "./testing/run.js";
 import { allCommands, groups } from "./tree.js";
-
-function answer(method: string, path: string, body: unknown, status = 200): Exchange {
-  return { method, path, status, body: typeof body === "string" ? body : JSON.stringify(body) };
-}
-
-async function ask(
-  exchanges: readonly Exchange[],
-  words: readonly string[],
-  options: RunOptions = {},
-) {
-  const agent = await FakeAgent.start({ exchanges });
-  try {
-    const result = await run(words, { socket: agent.socketPath, ...options });
-    return { ...result, heard: agent.heard };
-  } finally {
-    await agent.stop();
-  }
-}
 
 const attachment = {
   ID: "7m2kq0w4r9yb1c3d5e7f9g1h3",
@@ -166,6 +149,13 @@ function pair(
 describe("ping", () => {
   const path = "/skein/v1/networks/overnet/ping";
 
+  test("a task is named without its ids", async () => {
+    const id = "62yidui6crhs7q9vkuxuzf2a3";
+    const body = pingLines(pair("n2", "e2", "n1", "e1", 399, 2)).replace('"web"', `"web.2.${id}"`);
+    const result = await ask([answer("POST", path, body)], ["ping", "overnet"]);
+    assert.match(result.stdout, /\nweb\.2@h2 10\.0\.1\.3 /);
+  });
+
   test("shows who hears whom, on the network and under it", async () => {
     const body = pingLines(pair("n2", "e2", "n1", "e1", 399, 2));
     const result = await ask([answer("POST", path, body)], ["ping", "overnet"]);
@@ -249,28 +239,181 @@ describe("ping", () => {
   });
 });
 
-test("swarm status shows the group and its leader", async () => {
+describe("doctor", () => {
+  const path = "/skein/v1/doctor?timeout=5000";
+  const node = (more: object) => ({
+    ID: "n1",
+    Hostname: "h1",
+    DataPath: { Wish: "auto", Path: "kernel", Why: ["The accelerated data path is not here."] },
+    Error: "",
+    Findings: [],
+    ...more,
+  });
+  const page = (more: object) => ({
+    Node: "h1",
+    Network: "",
+    Whole: true,
+    Note: "",
+    Nodes: [],
+    Findings: [],
+    ...more,
+  });
+  const finding = {
+    Subject: "clock",
+    What: "The clock of h2 is 90 s ahead of the leader's.",
+    Where: "h2",
+    Remedy: "Let both be set by the same time server.",
+    Since: new Date(Date.now() - 300_000).toISOString(),
+    NetworkID: "",
+    By: "leader",
+  };
+
+  test("says by node what is wrong, where, since when and what to do, and exits 1", async () => {
+    const body = page({
+      Nodes: [
+        node({}),
+        node({ ID: "n2", Hostname: "h2", Findings: [finding] }),
+        node({ ID: "n3", Hostname: "h3", DataPath: null, Error: "It is down." }),
+      ],
+    });
+    const { stdout, exit } = await ask([answer("GET", path, body)], ["doctor"]);
+    const lines = [
+      "h1: data path kernel, --datapath auto",
+      "  The accelerated data path is not here.",
+      "",
+      "h2: data path kernel, --datapath auto",
+      "  The accelerated data path is not here.",
+      "  ! The clock of h2 is 90 s ahead of the leader's.",
+      "      where: h2, for 5 minutes",
+      "      do:    Let both be set by the same time server.",
+      "",
+      "h3: did not answer. It is down.",
+      "",
+      "1 finding. 1 node did not answer.",
+    ];
+    assert.equal(stdout, `${lines.join("\n")}\n`);
+    assert.equal(exit, 1);
+  });
+
+  test("finds nothing where nothing is wrong, and says who was not asked", async () => {
+    const note = "This node is a worker and knows of itself alone.";
+    const alone = page({ Nodes: [node({})], Whole: false, Note: note });
+    const { stdout, exit } = await ask([answer("GET", path, alone)], ["doctor"]);
+    assert.match(stdout, /\nNothing is wrong that h1 knows of.\nThis node is a worker/);
+    assert.equal(exit, 0);
+    const two = page({ Nodes: [node({}), node({ Hostname: "h2" })] });
+    const whole = await ask([answer("GET", path, two)], ["doctor"]);
+    assert.match(whole.stdout, /\nNothing is wrong that the 2 nodes know of.\n$/);
+  });
+
+  test("asks about one network, and answers JSON or a template", async () => {
+    const body = page({ Network: "overnet", Findings: [finding] });
+    const asked = answer("GET", "/skein/v1/doctor?network=overnet&timeout=1000", body);
+    const line = ["doctor", "--timeout", "1s", "overnet"];
+    const json = await ask([asked], [...line, "--json"]);
+    assert.deepEqual(JSON.parse(json.stdout), body);
+    assert.equal(json.exit, 1);
+    const format = "{{range .Findings}}{{.Where}}: {{.What}}{{end}}";
+    const shown = await ask([asked], [...line, "--format", format]);
+    assert.equal(shown.stdout, "h2: The clock of h2 is 90 s ahead of the leader's.\n");
+  });
+});
+
+describe("swarm status", () => {
+  const asked = "/skein/v1/raft?all=true";
+  const votes = [
+    { Name: "h2", Answer: "refused", Why: "the log is behind: 12 < 17" },
+    { Name: "h3", Answer: "none", Why: "" },
+  ];
   const raft = {
-    State: "active",
-    Message: "",
-    RaftID: "1",
+    State: "running",
+    Summary: "There is no leader: 2 of 2 managers must reach each other.",
+    Advice: "Start Skein on h2.",
+    Notes: ["The disk of h1 is slow."],
     Term: 3,
-    LeaderNodeID: "a8l",
+    LeaderNodeID: "",
     Commit: 17,
-    Applied: 17,
+    Applied: 16,
+    Quorum: { Voters: 2, Needed: 2, Answering: 1 },
     Members: [
-      { RaftID: "1", NodeID: "a8l", Addr: "192.168.33.10:2377", Learner: false },
-      { RaftID: "2", NodeID: "jgy", Addr: "192.168.33.11:2377", Learner: true },
+      { NodeID: "jgy", Hostname: "h10", Addr: "192.168.33.19:2377", Answers: false, Error: "gone" },
+      {
+        NodeID: "a8l",
+        Hostname: "h2",
+        Addr: "192.168.33.11:2377",
+        Self: true,
+        Answers: true,
+        Role: "pre-candidate",
+        Term: 3,
+        Match: 17,
+        Lag: 1,
+        LastWrite: new Date(Date.now() - 3_600_000 * 5).toISOString(),
+        LastWriteMicroseconds: 1_500,
+        DiskMicroseconds: 1_200,
+        Elections: [
+          {
+            PreVote: true,
+            Term: 4,
+            Began: new Date(Date.now() - 120_000).toISOString(),
+            Latest: new Date(Date.now() - 60_000).toISOString(),
+            Attempts: 57,
+            Outcome: "unanswered",
+            Votes: votes,
+          },
+        ],
+      },
     ],
   };
-  const result = await ask([answer("GET", "/skein/v1/raft", raft)], ["swarm", "status"]);
-  assert.equal(
-    result.stdout,
-    "State:       active\nTerm:        3\nLeader:      a8l\nCommitted:   17\nApplied:     17\n\n" +
-      "RAFT ID   NODE ID   ADDRESS              ROLE\n" +
-      "1         a8l       192.168.33.10:2377   Leader\n" +
-      "2         jgy       192.168.33.11:2377   Learner\n",
-  );
+
+  test("says what is wrong and what to do, then shows the managers by name and their elections", async () => {
+    const result = await ask([answer("GET", asked, raft)], ["swarm", "status"]);
+    assert.equal(result.exit, 1);
+    const lines = result.stdout.split("\n").map((line) => line.replace(/ {2,}/g, " | ").trimEnd());
+    assert.deepEqual(lines.slice(0, 9), [
+      "There is no leader: 2 of 2 managers must reach each other.",
+      "The disk of h1 is slow.",
+      "What to do: Start Skein on h2.",
+      "",
+      "State: | running",
+      "Leader: | none",
+      "Term: | 3",
+      "Needed: | 2 of 2 managers; 1 answer",
+      "Committed: | 17, applied 16",
+    ]);
+    assert.deepEqual(lines.slice(10, 13), [
+      "NODE ID | NAME | ADDRESS | ROLE | TERM | MATCH | LAG | LAST WRITE | TOOK | DISK | ANSWERS",
+      "a8l * | h2 | 192.168.33.11:2377 | Pre-candidate | 3 | 17 | 1 | 5 h ago | 1.5 ms | 1.2 ms | yes",
+      "jgy | h10 | 192.168.33.19:2377 | Voter | no: gone",
+    ]);
+    assert.match(
+      lines[15] ?? "",
+      /^h2 \| 4 \| 6\d s ago \| 57 in 60 s \| Consent \| Not won \| h2: no \(the log is behind: 12 < 17\); h3: no answer$/,
+    );
+  });
+
+  test("is 0 while somebody leads; as JSON and by a template", async () => {
+    const led = { ...raft, LeaderNodeID: "a8l" };
+    const json = await ask([answer("GET", asked, led)], ["swarm", "status", "--format", "json"]);
+    assert.deepEqual([JSON.parse(json.stdout), json.exit], [led, 0]);
+    const format = "{{.LeaderNodeID}} {{range .Members}}{{.Hostname}} {{end}}";
+    const shown = await ask([answer("GET", asked, led)], ["swarm", "status", "--format", format]);
+    assert.equal(shown.stdout, "a8l h10 h2 \n");
+  });
+
+  test("of a manager that does not run says so, and no more", async () => {
+    const failed = {
+      ...raft,
+      State: "failed",
+      Summary: "It does not run: why.",
+      Members: [],
+      Notes: [],
+    };
+    const result = await ask([answer("GET", asked, failed)], ["swarm", "status"]);
+    assert.equal(
+      result.stdout,
+      "It does not run: why.\nWhat to do: Start Skein on h2.\n\nState:    failed\n",
+    );
+  });
 });
 
 describe("no agent", () => {
@@ -399,5 +542,36 @@ describe("help", () => {
     for (const command of allCommands.filter((one) => !one.path.includes(" "))) {
       assert.ok(stdout.includes(`\n  ${command.path} `), command.path);
     }
+  });
+});
+
+describe("node promote", () => {
+  const node = (index: number) =>
+    answer("GET", "/nodes/h2", {
+      ID: "n2",
+      Version: { Index: index },
+      Spec: { Role: "worker", Availability: "active", Labels: {} },
+    });
+  const update = (index: number, status: number) =>
+    answer(
+      "POST",
+      `/nodes/n2/update?version=${index}`,
+      { message: "rpc error: code = Unknown desc = update out of sequence" },
+      status,
+    );
+
+  test("of a node that the managers have just written to reads it again", async () => {
+    const result = await ask(
+      [node(7), update(7, 500), node(8), update(8, 200)],
+      ["node", "promote", "h2"],
+    );
+    assert.equal(result.stderr, "");
+    assert.equal(result.stdout, "Node h2 promoted to a manager in the swarm.\n");
+  });
+
+  test("of one that is never as it was read says so in the end", async () => {
+    const result = await ask([node(7), update(7, 500)], ["node", "promote", "h2"]);
+    assert.match(result.stderr, /update out of sequence/);
+    assert.equal(result.exit, 1);
   });
 });

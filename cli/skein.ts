@@ -92,7 +92,14 @@ async function runCommand(
     throw new Failure(`skein: ${why}\n\n${usageLine(command)}\n\n${hint}`);
   }
   const handler = await command.load();
-  return (await handler(makeCli(), { command, args: parsed.args, flags: parsed.flags })) ?? 0;
+  return (
+    (await handler(makeCli(), {
+      command,
+      args: parsed.args,
+      flags: parsed.flags,
+      dashed: parsed.dashed,
+    })) ?? 0
+  );
 }
 
 function printTop(cli: Cli): number {

@@ -2,23 +2,44 @@
 import { type Command, type Flag, type Group, lastWord, otherNames } from "./command.js";
 import type { Section } from "./help/page.js";
 import { container, containerCommands } from "./specs/container.js";
+import { image, imageCommands } from "./specs/image.js";
 import { network } from "./specs/network.js";
 import { node } from "./specs/node.js";
+import { policy } from "./specs/policy.js";
+import { config, secret } from "./specs/secret.js";
+import { service } from "./specs/service.js";
 import { swarm } from "./specs/swarm.js";
 import { networkingCommands, systemCommands } from "./specs/system.js";
+import { volume } from "./specs/volume.js";
+import { watchingCommands } from "./specs/watching.js";
 
-export const groups: readonly Group[] = [container, network, node, swarm];
+export const groups: readonly Group[] = [
+  config,
+  container,
+  image,
+  network,
+  node,
+  policy,
+  secret,
+  service,
+  swarm,
+  volume,
+];
 
 export const topCommands: readonly Command[] = [
   ...containerCommands,
+  ...imageCommands,
   ...networkingCommands,
+  ...watchingCommands,
   ...systemCommands,
 ];
 
 /** Every command once: those that stand in two places under their shorter path. */
 export const allCommands: readonly Command[] = [
   ...topCommands,
-  ...groups.filter((group) => group !== container).flatMap((group) => group.commands),
+  ...groups
+    .filter((group) => group !== container && group !== image)
+    .flatMap((group) => group.commands),
 ];
 
 export const globalFlags: readonly Flag[] = [
@@ -37,9 +58,10 @@ function section(title: string, rows: Section["rows"]): Section {
 }
 
 export const sections: readonly Section[] = [
-  section("Swarm Commands", [node, swarm]),
-  section("Network Commands", [network, ...networkingCommands]),
-  section("Container Commands", [container, ...containerCommands]),
+  section("Swarm Commands", [config, node, secret, service, swarm]),
+  section("Network Commands", [network, policy, ...networkingCommands, ...watchingCommands]),
+  section("Container Commands", [container, volume, ...containerCommands]),
+  section("Image Commands", [image, ...imageCommands]),
   section("Other Commands", systemCommands),
 ];
 

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "vitest";
 import type { Flag } from "../command.js";
+import { parseNetwork } from "./network-option.js";
 import { parseArgs } from "./parse.js";
 import { parseDuration } from "./values.js";
 
@@ -99,4 +100,23 @@ const durations: readonly (readonly [string, number | undefined])[] = [
 ];
 for (const [text, want] of durations) {
   test(`the duration ${text} is ${want} ns`, () => assert.equal(parseDuration(text), want));
+}
+
+const networks: readonly (readonly [string, object | string])[] = [
+  ["overnet", { name: "overnet" }],
+  ["Overnet,ip=10.0.1.9,alias=A,alias=b", { name: "Overnet", ip: "10.0.1.9", aliases: ["A", "b"] }],
+  ["name=n,ip6=fd00::9,driver-opt=K=v=w", { name: "n", ip6: "fd00::9", driverOpts: { k: "v=w" } }],
+  ["name=n,gw-priority=-3,mac-address=02:42:0a:00:00:01", { gwPriority: -3 }],
+  ["name=n,alias", "invalid field alias"],
+  ["name=n,foo=1", "invalid field key foo"],
+  ["ip=10.0.1.9", "network name/id is not specified"],
+  ["name=n,driver-opt=k", "invalid key/value pair format in driver options"],
+  ["name=n,gw-priority=high", "invalid gw-priority (high): it must be a whole number"],
+];
+for (const [written, want] of networks) {
+  test(`--network ${written}`, () => {
+    const parse = () => parseNetwork(written);
+    if (typeof want === "string") assert.throws(parse, { message: want });
+    else assert.deepEqual(parse(), { ...parse(), ...want });
+  });
 }

@@ -6,7 +6,13 @@ import type { Flag } from "../command.js";
 import { Values, whyNot } from "./values.js";
 
 export type Parsed =
-  | { readonly kind: "parsed"; readonly flags: Values; readonly args: readonly string[] }
+  | {
+      readonly kind: "parsed";
+      readonly flags: Values;
+      readonly args: readonly string[];
+      /** "--" stood before the arguments. */
+      readonly dashed: boolean;
+    }
   | { readonly kind: "help" }
   | { readonly kind: "wrong"; readonly why: string };
 
@@ -22,6 +28,7 @@ export function parseArgs(
   const given = new Map<string, string[]>();
   const args: string[] = [];
   let next = 0;
+  let dashed = false;
 
   /** Takes `value`, or the next word; returns what is wrong. */
   const set = (flag: Flag, value: string | undefined, spelling: string): string | undefined => {
@@ -39,6 +46,7 @@ export function parseArgs(
   while (next < words.length) {
     const word = words[next++] ?? "";
     if (word === "--") {
+      dashed = args.length === 0;
       args.push(...words.slice(next));
       break;
     }
@@ -52,7 +60,7 @@ export function parseArgs(
     if (result === "help") return { kind: "help" };
     if (result !== undefined) return { kind: "wrong", why: result };
   }
-  return { kind: "parsed", flags: new Values(flags, given), args };
+  return { kind: "parsed", flags: new Values(flags, given), args, dashed };
 }
 
 type Set = (flag: Flag, value: string | undefined, spelling: string) => string | undefined;

@@ -1,6 +1,13 @@
 // The flags that were given, and the checks that each type makes on its text. The messages are
 // those of spf13/pflag and Go's strconv, because they are what `docker` prints.
 import type { Flag, FlagType } from "../command.js";
+import { parsePolicyPorts } from "../policy/port.js";
+import { parseMount } from "../service/mount.js";
+import { parsePorts } from "../service/port.js";
+import { parseReference } from "../service/references.js";
+import { whyNotRead } from "./fields.js";
+import { parseNetwork } from "./network-option.js";
+import { parseBytes, parseNanoCpus, parseUlimit, shellWords } from "./quantities.js";
 
 export class Values {
   constructor(
@@ -74,7 +81,7 @@ export function toMap(pairs: readonly string[]): Record<string, string> {
   return out;
 }
 
-export function parseBool(text: string): boolean | undefined {
+function parseBool(text: string): boolean | undefined {
   if (["1", "t", "T", "true", "TRUE", "True"].includes(text)) return true;
   if (["0", "f", "F", "false", "FALSE", "False"].includes(text)) return false;
   return undefined;
@@ -130,6 +137,31 @@ export function whyNot(type: FlagType, text: string): string | undefined {
       const bad = text.split(",").find((one) => !/^[0-9a-fA-F.:]+\/\d{1,3}$/.test(one.trim()));
       return bad === undefined ? undefined : `invalid string being converted to CIDR: ${bad}`;
     }
+    case "float":
+      return /^-?(\d+\.?\d*|\.\d+)$/.test(text)
+        ? undefined
+        : badNumber("ParseFloat", text, "invalid syntax");
+    case "decimal":
+      return parseNanoCpus(text) === undefined
+        ? `failed to parse ${text} as a rational number`
+        : undefined;
+    case "bytes":
+      return parseBytes(text) === undefined ? `invalid size: '${text}'` : undefined;
+    case "command":
+      return shellWords(text) === undefined ? "EOF found when expecting closing quote" : undefined;
+    case "ulimit":
+      return parseUlimit(text) === undefined ? `invalid ulimit argument: ${text}` : undefined;
+    case "mount":
+      return whyNotRead(parseMount, text);
+    case "network":
+      return whyNotRead(parseNetwork, text);
+    case "policy-port":
+      return whyNotRead(parsePolicyPorts, text);
+    case "port":
+      return whyNotRead(parsePorts, text);
+    case "secret":
+    case "config":
+      return whyNotRead(parseReference, text);
     default:
       return undefined;
   }

@@ -1,4 +1,7 @@
 // skein attach, detach, attachments: this machine, or a namespace that exists, on a network.
+
+import { toJson } from "../../common/template/value.js";
+import { parseNetwork } from "../args/network-option.js";
 import type { Values } from "../args/values.js";
 import { type Cli, Failure } from "../cli.js";
 import type { Handler } from "../command.js";
@@ -7,9 +10,7 @@ import { ellipsis } from "../format/units.js";
 import { usageLine } from "../help/page.js";
 import { segment } from "../http/api.js";
 import { type Json, list, text } from "../json.js";
-import { toJson } from "../template/value.js";
 import { withProgress } from "../term/progress.js";
-import { parseNetwork } from "./container-spec.js";
 import { forEach } from "./each.js";
 import { attachToContainer } from "./start.js";
 

@@ -1,9 +1,10 @@
 // skein events.
+
+import { show } from "../../common/template/value.js";
 import type { Handler } from "../command.js";
 import { parseFormat, runFormat } from "../format/listing.js";
 import { at, type Json, number, object, text } from "../json.js";
 import { jsonLines } from "../stream/lines.js";
-import { show } from "../template/value.js";
 import { interruptible } from "../term/interrupt.js";
 import { filterQuery } from "./network.js";
 import { apiTimestamp, eventTime } from "./times.js";

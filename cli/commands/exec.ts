@@ -1,11 +1,12 @@
 // skein exec.
+
+import { environment } from "../args/environment.js";
 import { Failure } from "../cli.js";
 import type { Handler } from "../command.js";
 import { segment } from "../http/api.js";
 import { number, text } from "../json.js";
 import { parseDetachKeys } from "../stream/detach-keys.js";
 import { Session } from "../stream/session.js";
-import { environment } from "./container-spec.js";
 
 export const exec: Handler = async (cli, { args, flags }) => {
   const [ref = "", ...words] = args;

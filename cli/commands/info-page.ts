@@ -1,7 +1,8 @@
 // What `skein info` shows of an agent, in the order and the words of docker/cli system/info.go.
+
+import { isMap, show } from "../../common/template/value.js";
 import { bytesSize, humanNanoseconds } from "../format/units.js";
 import { at, flag, items, type Json, number, object, strings, text } from "../json.js";
-import { isMap, show } from "../template/value.js";
 
 export function serverPage(info: Json): string {
   const page = new Page();

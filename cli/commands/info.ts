@@ -1,10 +1,11 @@
 // skein info.
+
+import { toJson } from "../../common/template/value.js";
 import { API_VERSION, SKEIN_VERSION } from "../../common/version.js";
 import { type Cli, Failure } from "../cli.js";
 import type { Handler } from "../command.js";
 import { parseObjectFormat, runFormat } from "../format/listing.js";
 import { type Json, object, strings } from "../json.js";
-import { toJson } from "../template/value.js";
 import { serverPage } from "./info-page.js";
 
 export const info: Handler = async (cli, { flags }) => {

@@ -6,8 +6,14 @@ import { DaemonError, segment } from "../http/api.js";
 
 const KINDS = [
   { type: "container", path: (ref: string) => `/containers/${ref}/json` },
+  { type: "image", path: (ref: string) => `/images/${ref.replaceAll("%2F", "/")}/json` },
   { type: "network", path: (ref: string) => `/networks/${ref}` },
+  { type: "volume", path: (ref: string) => `/volumes/${ref}` },
+  { type: "service", path: (ref: string) => `/services/${ref}` },
+  { type: "task", path: (ref: string) => `/tasks/${ref}` },
   { type: "node", path: (ref: string) => `/nodes/${ref}` },
+  { type: "secret", path: (ref: string) => `/secrets/${ref}` },
+  { type: "config", path: (ref: string) => `/configs/${ref}` },
 ] as const;
 
 export const inspect: Handler = async (cli, { args, flags }) => {

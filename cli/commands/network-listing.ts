@@ -1,8 +1,9 @@
 // The columns of `skein network ls`.
+
+import { GoTime, show } from "../../common/template/value.js";
 import type { Listing } from "../format/listing.js";
 import { shortId } from "../format/units.js";
 import { at, type Json, object, text } from "../json.js";
-import { GoTime, show } from "../template/value.js";
 
 export function networkListing(noTruncate: boolean): Listing<Json> {
   const id = (row: Json) => (noTruncate ? text(row, "Id") : shortId(text(row, "Id")));

@@ -1,5 +1,5 @@
 // skein network …
-import { Failure } from "../cli.js";
+import { driverOption } from "../args/network-option.js";
 import type { Handler } from "../command.js";
 import { printInspected } from "../format/inspecting.js";
 import { printListing } from "../format/listing.js";
@@ -114,7 +114,7 @@ export const connect: Handler = async (cli, { args, flags }) => {
         },
         Links: flags.has("link") ? flags.list("link") : null,
         Aliases: flags.list("alias"),
-        DriverOpts: Object.fromEntries(flags.list("driver-opt").map(pair)),
+        DriverOpts: Object.fromEntries(flags.list("driver-opt").map(driverOption)),
         GwPriority: flags.number("gw-priority"),
       },
     },
@@ -136,12 +136,6 @@ export function filterQuery(filters: object): { filters?: string } {
 
 function optional(key: string, value: string): Record<string, string> {
   return value === "" ? {} : { [key]: value };
-}
-
-function pair(option: string): [string, string] {
-  const at = option.indexOf("=");
-  if (at < 0) throw new Failure("invalid key/value pair format in driver options");
-  return [option.slice(0, at).trim().toLowerCase(), option.slice(at + 1).trim()];
 }
 
 function isMissing(error: unknown): boolean {

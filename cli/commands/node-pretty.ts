@@ -1,8 +1,10 @@
-// `skein node inspect --pretty`, by Docker's own template (docker/cli node/formatter.go).
+// `skein node inspect --pretty`, by Docker's own template (docker/cli node/formatter.go), and what Docker does not
+// know of a node: how its clock stands, and whether it came back with a certificate that was over.
+
+import { render } from "../../common/template/evaluate.js";
+import { GoTime, show } from "../../common/template/value.js";
 import { bytesSize, titleCase } from "../format/units.js";
 import { at, flag, items, type Json, number, object, text } from "../json.js";
-import { render } from "../template/evaluate.js";
-import { GoTime, show } from "../template/value.js";
 
 const PAGE = `ID:			{{.ID}}
 {{- if .Name }}
@@ -23,6 +25,12 @@ Status:
  Availability:         	{{.Availability}}
  {{- if .Addr}}
  Address:		{{.Addr}}
+ {{- end}}
+ {{- if .Clock}}
+ Clock:			{{.Clock}}
+ {{- end}}
+ {{- if .ExpiredAt}}
+ Certificate:		renewed at {{.RenewedAt}}, after it was over at {{.ExpiredAt}}
  {{- end}}
 {{- if .IsManager}}
 Manager Status:
@@ -73,6 +81,9 @@ export function prettyNode(node: Json): string {
     Message: titleCase(text(node, "Status", "Message")),
     Availability: titleCase(text(node, "Spec", "Availability")),
     Addr: text(node, "Status", "Addr"),
+    Clock: clockWords(at(node, "ClockSkewMs")),
+    ExpiredAt: timeOf(node, "ExpiredAt"),
+    RenewedAt: timeOf(node, "RenewedAt"),
     IsManager: Object.keys(object(at(node, "ManagerStatus"))).length > 0,
     ManagerAddr: text(node, "ManagerStatus", "Addr"),
     Reachability: titleCase(text(node, "ManagerStatus", "Reachability")),
@@ -88,6 +99,20 @@ export function prettyNode(node: Json): string {
     IssuerSubject: text(description, "TLSInfo", "CertIssuerSubject"),
     IssuerPublicKey: text(description, "TLSInfo", "CertIssuerPublicKey"),
   });
+}
+
+/** Empty: nobody has compared it with the leader's lately. */
+function clockWords(skewMs: Json): string {
+  if (typeof skewMs !== "number") return "";
+  const ms = Math.abs(Math.round(skewMs));
+  if (ms === 0) return "as the leader's";
+  const off = ms < 1_000 ? `${ms} ms` : `${(ms / 1_000).toFixed(1)} s`;
+  return `${off} ${skewMs > 0 ? "ahead of" : "behind"} the leader's`;
+}
+
+function timeOf(node: Json, name: string): string {
+  const time = text(node, "ExpiredRenewal", name);
+  return time === "" ? "" : show(new GoTime(time)).toLowerCase();
 }
 
 function pluginsByType(plugins: readonly Json[]): Record<string, string> {

@@ -5,8 +5,8 @@ import type { Handler } from "../command.js";
 import { type Found, printInspected } from "../format/inspecting.js";
 import { printListing } from "../format/listing.js";
 import { naturally } from "../format/units.js";
-import { segment } from "../http/api.js";
-import { at, type Json, list, number, object, text } from "../json.js";
+import { DaemonError, segment } from "../http/api.js";
+import { at, flag, type Json, list, number, object, text } from "../json.js";
 import { forEach } from "./each.js";
 import { filterQuery } from "./network.js";
 import { nodeListing } from "./node-listing.js";
@@ -54,23 +54,57 @@ export const rm: Handler = async (cli, { args, flags }) => {
   return 0;
 };
 
+export const setAddr: Handler = async (cli, { args }) => {
+  const [ref = "", addr = ""] = args;
+  const path = `/skein/v1/nodes/${segment("node", ref)}/addr`;
+  const set = await cli.api.post(path, { body: { Addr: addr } });
+  const now = `Node ${ref} is reached at ${text(set, "Addr")}.\n`;
+  const where = "Only this node dials it there until a manager that leads says the same.\n";
+  cli.out.write(flag(set, "HereOnly") ? `${now}${where}` : now);
+  return 0;
+};
+
 interface NodeSpec {
   readonly Labels: Record<string, Json>;
   readonly [field: string]: Json;
 }
 
-/** Reads the node, lets `change` make a new spec of its own, and writes that back. */
+// Choice: whoever else changes the node does so a few times a second at most.
+const REWRITES_MAX = 10;
+const OUT_OF_SEQUENCE = /update out of sequence/;
+
+/**
+ * Reads the node, lets `change` make a new spec of its own, and writes that back. Again when the node has changed
+ * in between: the managers write down on it what they learn, and most of all just after its role was changed.
+ */
 async function rewrite(
   cli: Cli,
   ref: string,
   change: (spec: NodeSpec, node: Json) => NodeSpec | undefined,
+  query: { readonly force?: 1 } = {},
+): Promise<boolean> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await rewriteOnce(cli, ref, change, query);
+    } catch (error) {
+      const isLate = error instanceof DaemonError && OUT_OF_SEQUENCE.test(error.reason);
+      if (!isLate || tries === REWRITES_MAX) throw error;
+    }
+  }
+}
+
+async function rewriteOnce(
+  cli: Cli,
+  ref: string,
+  change: (spec: NodeSpec, node: Json) => NodeSpec | undefined,
+  query: { readonly force?: 1 },
 ): Promise<boolean> {
   const node = await cli.api.get(`/nodes/${segment("node", ref)}`);
   const old = object(at(node, "Spec"));
   const spec = change({ ...old, Labels: { ...object(old["Labels"]) } }, node);
   if (spec === undefined) return false;
   await cli.api.post(`/nodes/${text(node, "ID")}/update`, {
-    query: { version: number(node, "Version", "Index") },
+    query: { version: number(node, "Version", "Index"), ...query },
     body: spec,
   });
   return true;
@@ -100,8 +134,14 @@ export const update: Handler = async (cli, { args, flags }) => {
 export const promote: Handler = (cli, { args }) =>
   changeRole(cli, args, "manager", (ref) => `Node ${ref} promoted to a manager in the swarm.`);
 
-export const demote: Handler = (cli, { args }) =>
-  changeRole(cli, args, "worker", (ref) => `Manager ${ref} demoted in the swarm.`);
+export const demote: Handler = (cli, { args, flags }) =>
+  changeRole(
+    cli,
+    args,
+    "worker",
+    (ref) => `Manager ${ref} demoted in the swarm.`,
+    flags.bool("force") ? { force: 1 } : {},
+  );
 
 /** One after the other; the first that fails ends it, as with docker. */
 async function changeRole(
@@ -109,13 +149,17 @@ async function changeRole(
   refs: readonly string[],
   role: "manager" | "worker",
   done: (ref: string) => string,
+  query: { readonly force?: 1 } = {},
 ): Promise<number> {
   for (const ref of refs) {
     let id = ref;
-    const changed = await rewrite(cli, ref, (spec, node) => {
+    const change = (spec: NodeSpec, node: Json) => {
       id = text(node, "ID");
-      return spec["Role"] === role ? undefined : { ...spec, Role: role };
-    });
+      // Asked for already, and not done as long as it would cost the quorum: now it is insisted on.
+      const insists = query.force && at(node, "ManagerStatus") !== undefined;
+      return spec["Role"] === role && !insists ? undefined : { ...spec, Role: role };
+    };
+    const changed = await rewrite(cli, ref, change, query);
     cli.out.write(changed ? `${done(ref)}\n` : `Node ${id} is already a ${role}.\n`);
   }
   return 0;

@@ -6,8 +6,11 @@ import { text } from "../json.js";
 import { PingReport } from "../ping/report.js";
 import { beside, matrixLines } from "../ping/table.js";
 import { type JsonLine, jsonLines } from "../stream/lines.js";
-import { interruptible } from "../term/interrupt.js";
+import { INTERRUPTED_EXIT } from "../term/interrupt.js";
 import { LiveArea } from "../term/live.js";
+
+// Choice: one node that is down makes as many pairs fail as there are endpoints.
+const FAILURES_MAX = 100;
 
 export const ping: Handler = async (cli, { args, flags }) => {
   const path = `/skein/v1/networks/${segment("network", args[0] ?? "")}/ping`;
@@ -15,44 +18,57 @@ export const ping: Handler = async (cli, { args, flags }) => {
     Count: flags.number("count"),
     TimeoutMs: Math.ceil(flags.nanoseconds("timeout") / 1e6),
     SizeBytes: flags.number("size"),
+    ...(flags.text("from") === "" ? {} : { From: flags.text("from") }),
   };
   if (body.Count < 1) throw new Failure("--count must be at least 1");
   if (body.TimeoutMs < 1) throw new Failure("--timeout must be at least 1ms");
-  const report = await interruptible(cli, async (signal) => {
-    const answer = await cli.api.stream("POST", path, { body, signal });
-    const results = jsonLines(answer);
-    return flags.bool("json") ? printJson(cli, results) : printTable(cli, results);
-  });
-  const failures = report?.failures() ?? [];
-  if (failures.length === 0) return 0;
-  if (!flags.bool("json")) cli.out.write(`\n${failures.join("\n")}\n`);
-  return 1;
+  const asJson = flags.bool("json");
+  const stop = new AbortController();
+  const forget = [
+    cli.onSignal("SIGINT", () => stop.abort()),
+    cli.onSignal("SIGTERM", () => stop.abort()),
+  ];
+  const area = cli.out.isTerminal && !asJson ? new LiveArea(cli.out) : undefined;
+  let known: PingReport | undefined;
+  try {
+    const answer = await cli.api.stream("POST", path, { body, signal: stop.signal });
+    await read(jsonLines(answer), (report, line) => {
+      known = report;
+      if (asJson) cli.out.write(`${line}\n`);
+      else area?.show(() => page(cli, report));
+    });
+  } catch (error) {
+    // How an interrupted wait broke off is nobody's concern; what came until then is.
+    if (!stop.signal.aborted) throw error;
+  } finally {
+    for (const each of forget) each();
+  }
+  const failures = known?.failures(!stop.signal.aborted) ?? [];
+  if (known !== undefined && !asJson) {
+    const lines = page(cli, known);
+    if (area !== undefined) area.finish(lines);
+    else cli.out.write(`${lines.join("\n")}\n`);
+    const shown = failures.slice(0, FAILURES_MAX);
+    const rest = failures.length - shown.length;
+    if (rest > 0) shown.push(`… and ${rest} more (--json has all)`);
+    if (shown.length > 0) cli.out.write(`\n${shown.join("\n")}\n`);
+  }
+  if (stop.signal.aborted) return INTERRUPTED_EXIT;
+  return failures.length === 0 ? 0 : 1;
 };
 
-type Results = AsyncIterable<JsonLine>;
-
-async function printJson(cli: Cli, results: Results): Promise<PingReport | undefined> {
-  return read(results, (_report, line) => cli.out.write(`${line}\n`));
-}
-
-async function printTable(cli: Cli, results: Results): Promise<PingReport | undefined> {
-  const area = cli.out.isTerminal ? new LiveArea(cli.out) : undefined;
-  const report = await read(results, (known) => area?.show(page(cli, known)));
-  if (report === undefined) return undefined;
-  if (area !== undefined) area.finish(page(cli, report));
-  else cli.out.write(`${page(cli, report).join("\n")}\n`);
-  return report;
-}
-
 function page(cli: Cli, report: PingReport): string[] {
-  const underlay = matrixLines(report.underlay());
-  return beside(matrixLines(report.overlay()), underlay, cli.out.isTerminal ? cli.out.columns : 0);
+  const columns = cli.out.isTerminal ? cli.out.columns : 0;
+  const overlay = report
+    .overlay()
+    .flatMap((matrix, i) => [...(i > 0 ? [""] : []), ...matrixLines(matrix, columns)]);
+  return beside(overlay, matrixLines(report.underlay(), columns), columns);
 }
 
 async function read(
-  results: Results,
+  results: AsyncIterable<JsonLine>,
   onLine: (report: PingReport, line: string) => void,
-): Promise<PingReport | undefined> {
+): Promise<void> {
   let report: PingReport | undefined;
   for await (const { json, text: line } of results) {
     // An agent that fails half way says so in a line of its own, as Docker's streams do.
@@ -62,5 +78,4 @@ async function read(
     else report.add(json);
     onLine(report, line);
   }
-  return report;
 }

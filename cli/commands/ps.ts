@@ -1,10 +1,11 @@
 // skein ps.
+
+import { GoTime, show } from "../../common/template/value.js";
 import type { Cli } from "../cli.js";
 import type { Handler } from "../command.js";
 import { type Listing, printListing } from "../format/listing.js";
 import { ellipsis, humanDuration, shortId } from "../format/units.js";
 import { at, items, type Json, list, number, object, strings, text } from "../json.js";
-import { GoTime, show } from "../template/value.js";
 import { filterQuery } from "./network.js";
 import { labelText } from "./network-listing.js";
 
@@ -25,7 +26,7 @@ export const ps: Handler = async (cli, { flags }) => {
 
 const COMMAND_COLUMNS = 20;
 
-export function containerListing(cli: Cli, noTruncate: boolean): Listing<Json> {
+function containerListing(cli: Cli, noTruncate: boolean): Listing<Json> {
   const cut = (value: string, max: number) => (noTruncate ? value : ellipsis(value, max));
   return {
     typeName: "*formatter.ContainerContext",

@@ -1,15 +1,12 @@
-// skein swarm ca.
+// skein swarm ca. The words are docker/cli's (cli/command/swarm/ca.go).
 import { readFile } from "node:fs/promises";
-import { setTimeout as sleep } from "node:timers/promises";
-import { messageOf } from "../../common/fault.js";
+import type { Values } from "../args/values.js";
 import { type Cli, Failure } from "../cli.js";
 import type { Handler } from "../command.js";
-import { at, flag, type Json, number, object, text } from "../json.js";
-import { interruptible } from "../term/interrupt.js";
-import { withProgress } from "../term/progress.js";
+import { fileWords } from "../file-words.js";
+import { at, type Json, list, number, object, text } from "../json.js";
+import { waitForRoot } from "../swarm/root-rotation.js";
 import { withSettings, writeSpec } from "./swarm.js";
-
-const POLL_MS = 500;
 
 export const ca: Handler = async (cli, { flags }) => {
   const swarm = await cli.api.get("/swarm");
@@ -21,39 +18,37 @@ export const ca: Handler = async (cli, { flags }) => {
     printRoot(cli, swarm);
     return 0;
   }
+  refuseCombinations(flags);
   const spec = withSettings(object(at(swarm, "Spec")), flags);
   const config = object(spec["CAConfig"]);
   const cert = await readPem(flags.text("ca-cert"));
   const key = await readPem(flags.text("ca-key"));
-  await writeSpec(
-    cli,
-    swarm,
-    {
-      ...spec,
-      CAConfig: {
-        ...config,
-        SigningCACert: cert,
-        SigningCAKey: key,
-        ForceRotate: number(config, "ForceRotate") + 1,
-      },
-    },
-    {},
-  );
+  const isBrought = cert !== "" || key !== "";
+  const CAConfig = {
+    ...config,
+    ...(isBrought
+      ? { SigningCACert: cert, SigningCAKey: key }
+      : { ForceRotate: number(config, "ForceRotate") + 1 }),
+  };
+  await writeSpec(cli, swarm, { ...spec, CAConfig }, {});
   if (flags.bool("detach")) return 0;
-  const rotated = await interruptible(cli, (signal) => {
-    const work = converged(cli, signal);
-    return flags.bool("quiet") ? work : withProgress(cli, "Rotating the root CA", work);
-  });
-  if (!flags.bool("quiet")) printRoot(cli, rotated);
+  const rotated = await waitForRoot(cli, flags.bool("quiet"));
+  if (rotated !== undefined) printRoot(cli, rotated);
   return 0;
 };
 
-/** The swarm once every node has a certificate of the new root. */
-async function converged(cli: Cli, signal: AbortSignal): Promise<Json> {
-  for (;;) {
-    const swarm = await cli.api.get("/swarm", { signal });
-    if (!flag(swarm, "RootRotationInProgress")) return swarm;
-    await sleep(POLL_MS, undefined, { signal });
+function refuseCombinations(flags: Values): void {
+  const external = list(flags.list("external-ca")).length > 0;
+  if (external && !flags.has("ca-cert")) {
+    throw new Failure(
+      "rotating to an external CA requires the `--ca-cert` flag to specify the external CA's cert - " +
+        "to add an external CA with the current root CA certificate, use the `update` command instead",
+    );
+  }
+  if (flags.has("ca-cert") && !external && !flags.has("ca-key")) {
+    throw new Failure(
+      "the --ca-cert flag requires that a --ca-key flag and/or --external-ca flag be provided as well",
+    );
   }
 }
 
@@ -68,6 +63,6 @@ async function readPem(path: string): Promise<string> {
   try {
     return await readFile(path, "utf8");
   } catch (error) {
-    throw new Failure(`cannot read ${path}: ${messageOf(error)}`);
+    throw new Failure(`cannot read ${path}: ${fileWords(error)}`);
   }
 }

@@ -122,11 +122,30 @@ export const update: Handler = async (cli, { command, flags }) => {
   const swarm = await cli.api.get("/swarm");
   const old = object(at(swarm, "Spec"));
   const wasLocked = flag(old, "EncryptionConfig", "AutoLockManagers");
-  await writeSpec(cli, swarm, withSettings(old, flags), {});
+  const port = flags.has("data-path-port") ? flags.number("data-path-port") : undefined;
+  await writeSpec(cli, swarm, withSettings(old, flags), {}, port);
+  if (port !== undefined) await withProgress(cli, "Moving the data path", portMoved(cli, port));
   cli.out.write("Swarm updated.\n");
   if (flags.bool("autolock") && !wasLocked) await printUnlockKey(cli, false);
   return 0;
 };
+
+// Choice: a step waits for every node; a person who looks hears of the end soon.
+const MOVE_LOOK_MS = 200;
+
+/** Resolves when every node sends to that port and takes frames on no other. */
+async function portMoved(cli: Cli, port: number): Promise<void> {
+  for (;;) {
+    const swarm = await cli.api.get("/swarm");
+    if (at(swarm, "DataPathMove") === undefined) {
+      if (number(swarm, "DataPathPort") === port) return;
+      const why = text(swarm, "DataPathProblem");
+      const left = `The data path port stays ${number(swarm, "DataPathPort")}`;
+      throw new Failure(why === "" ? `${left}: somebody changed it meanwhile.` : `${left}: ${why}`);
+    }
+    await new Promise((wake) => setTimeout(wake, MOVE_LOOK_MS));
+  }
+}
 
 /** The spec with the settings that were given as flags. */
 export function withSettings(old: JsonObject, flags: Values): JsonObject {
@@ -145,6 +164,9 @@ export function withSettings(old: JsonObject, flags: Values): JsonObject {
   };
   const ca = {
     ...(flags.has("cert-expiry") ? { NodeCertExpiry: flags.nanoseconds("cert-expiry") } : {}),
+    ...(flags.has("allow-expired-renewal")
+      ? { AllowExpiredRenewal: flags.nanoseconds("allow-expired-renewal") }
+      : {}),
     ...(flags.has("external-ca")
       ? { ExternalCAs: flags.list("external-ca").map(parseExternalCa) }
       : {}),
@@ -173,6 +195,7 @@ export async function writeSpec(
   swarm: Json,
   spec: object,
   { rotate }: Rotation,
+  dataPathPort?: number,
 ): Promise<void> {
   await cli.api.post("/swarm/update", {
     query: {
@@ -180,6 +203,7 @@ export async function writeSpec(
       rotateManagerUnlockKey: rotate === "unlock-key",
       rotateWorkerToken: rotate === "worker",
       version: number(swarm, "Version", "Index"),
+      ...(dataPathPort !== undefined && { dataPathPort }),
     },
     body: spec,
   });

@@ -1,4 +1,6 @@
 // skein version.
+
+import { type GoMap, show, sortedKeys, toJson } from "../../common/template/value.js";
 import { API_VERSION, SKEIN_VERSION } from "../../common/version.js";
 import type { Cli } from "../cli.js";
 import { Failure } from "../cli.js";
@@ -6,7 +8,6 @@ import type { Handler } from "../command.js";
 import { parseObjectFormat, runFormat } from "../format/listing.js";
 import { align, VERSION_SHAPE } from "../format/table.js";
 import { at, items, type Json, object, text } from "../json.js";
-import { type GoMap, show, sortedKeys, toJson } from "../template/value.js";
 
 export const version: Handler = async (cli, { flags }) => {
   const { server, failure } = await askServer(cli);

@@ -125,6 +125,30 @@ async function ask(cli: Cli, kind: Dynamic): Promise<readonly Candidate[]> {
         ...nodes.map((one) => named(text(one, "Description", "Hostname"), text(one, "ID"))),
       ];
     }
+    case "services":
+      return (await get("/services")).map((one) =>
+        named(text(one, "Spec", "Name"), text(one, "ID")),
+      );
+    case "policies":
+      return (await get("/skein/v1/policies")).map((one) =>
+        named(
+          text(one, "ID"),
+          `${text(one, "From")} → ${text(one, "To")} on ${text(one, "Network")}`,
+        ),
+      );
+    case "secrets":
+    case "configs":
+      return (await get(`/${kind}`)).map((one) =>
+        named(text(one, "Spec", "Name"), text(one, "ID")),
+      );
+    case "images":
+      return (await get("/images/json")).flatMap((one) =>
+        items(one, "RepoTags").map((tag) => named(String(tag), text(one, "Id").slice(7, 19))),
+      );
+    case "volumes":
+      return items(await cli.api.get("/volumes"), "Volumes").map((one) =>
+        named(text(one, "Name"), text(one, "Driver")),
+      );
     case "containers":
       return (await get("/containers/json", { all: 1 })).map(container);
     case "running":

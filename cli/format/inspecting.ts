@@ -1,9 +1,10 @@
 // Prints what `inspect` found: all of it as JSON, or each by a template. After docker/cli
 // command/inspect: what was found is printed even when something else was missing.
+
+import { type GoMap, GoTime, type GoValue, toJson } from "../../common/template/value.js";
 import type { Cli } from "../cli.js";
 import { Failure } from "../cli.js";
 import { type Json, object } from "../json.js";
-import { type GoMap, GoTime, type GoValue, toJson } from "../template/value.js";
 import { indentJson } from "./indent.js";
 import { parseObjectFormat, runFormat } from "./listing.js";
 
@@ -55,7 +56,7 @@ function writeShown(cli: Cli, found: readonly Found[], show: (one: Found) => str
   }
 }
 
-export function withTimes(json: Json, times: readonly string[]): GoValue {
+function withTimes(json: Json, times: readonly string[]): GoValue {
   const out: Record<string, GoValue> = { ...object(json) };
   for (const name of times) {
     const value = out[name];

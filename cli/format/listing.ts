@@ -1,11 +1,12 @@
 // Prints a list: as a table, as JSON, or by the person's own template. After docker/cli
 // command/formatter.
+
+import { execute } from "../../common/template/evaluate.js";
+import { parse } from "../../common/template/parse.js";
+import type { Template } from "../../common/template/tree.js";
+import { Fields, type GoValue, TemplateError } from "../../common/template/value.js";
 import type { Cli } from "../cli.js";
 import { Failure } from "../cli.js";
-import { execute } from "../template/evaluate.js";
-import { parse } from "../template/parse.js";
-import type { Template } from "../template/tree.js";
-import { Fields, type GoValue, TemplateError } from "../template/value.js";
 import { align, LIST_SHAPE } from "./table.js";
 
 export interface Listing<Row> {
@@ -45,7 +46,7 @@ export function renderListing<Row>(
   return align([header, ...lines].map((line) => `${line}\n`).join(""), LIST_SHAPE);
 }
 
-export function fieldsOf<Row>(listing: Listing<Row>, row: Row): Fields {
+function fieldsOf<Row>(listing: Listing<Row>, row: Row): Fields {
   return new Fields(listing.typeName, new Map(Object.entries(listing.fields(row))));
 }
 
@@ -68,7 +69,7 @@ function chooseFormat<Row>(
  * A shell passes `\t` and `\n` as two characters; people mean one. Inside of an action they stand in a
  * string, which has escapes of its own.
  */
-export function realWhitespace(text: string): string {
+function realWhitespace(text: string): string {
   return text
     .split(/(\{\{[\s\S]*?\}\})/)
     .map((part, i) => (i % 2 === 1 ? part : part.replaceAll("\\t", "\t").replaceAll("\\n", "\n")))

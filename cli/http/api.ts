@@ -1,6 +1,6 @@
 // The Engine API on the agent's unix socket: requests, JSON, streams and hijacked connections.
 import http from "node:http";
-import type { Duplex } from "node:stream";
+import { type Duplex, pipeline, type Readable } from "node:stream";
 import { API_VERSION } from "../../common/version.js";
 import { Failure } from "../cli.js";
 import { type Json, parseJson, text } from "../json.js";
@@ -11,6 +11,9 @@ export type Query = Readonly<Record<string, string | number | boolean | undefine
 export interface Ask {
   readonly query?: Query;
   readonly body?: unknown;
+  /** Bytes instead of JSON: a tar. */
+  readonly content?: Readable;
+  readonly headers?: Readonly<Record<string, string>>;
   readonly signal?: AbortSignal;
 }
 
@@ -57,7 +60,8 @@ export class Api {
       const request = open(socketPath, method, path, ask, {});
       request.on("response", resolve);
       request.on("error", (error) => reject(connectFailure(error, socketPath)));
-      end(request, ask.body);
+      if (ask.content) pipeline(ask.content, request, (error) => error && reject(error));
+      else end(request, ask.body);
     });
     const status = response.statusCode ?? 0;
     if (status >= 400) throw refusal(status, await collect(response));
@@ -137,6 +141,8 @@ function open(
       Host: "skein",
       "User-Agent": "skein",
       ...(ask.body === undefined ? {} : { "Content-Type": "application/json" }),
+      ...(ask.content === undefined ? {} : { "Content-Type": "application/x-tar" }),
+      ...ask.headers,
       ...headers,
     },
     ...(ask.signal === undefined ? {} : { signal: ask.signal }),

@@ -1,5 +1,5 @@
 // What `skein ping` has heard so far. Pure: results go in, matrices come out.
-import { at, items, type Json, number, text } from "../json.js";
+import { at, items, type Json, number, strings, text } from "../json.js";
 
 export interface Point {
   /** Unique among the points of its matrix. */
@@ -22,15 +22,22 @@ export type Cell =
 
 export interface Matrix {
   readonly title: string;
+  /** Who asks. */
+  readonly rows: readonly Point[];
+  /** Who answers. */
   readonly points: readonly Point[];
   cell(from: Point, to: Point): Cell;
 }
 
+type Family = 4 | 6;
+
 export class PingReport {
   private readonly network: string;
-  private readonly endpoints: readonly Point[];
+  private readonly endpoints: ReadonlyMap<Family, readonly Point[]>;
   private readonly nodes: readonly Point[];
   private readonly cells = new Map<string, Cell>();
+  /** Nodes that were asked; empty: all. */
+  private readonly asked: ReadonlySet<string>;
   /** Nodes that told nothing at all, and why. */
   private readonly silent = new Map<string, string>();
 
@@ -39,14 +46,22 @@ export class PingReport {
     this.network = text(header, "Network", "Name") || text(header, "Network");
     const nodes = items(header, "Nodes");
     const hostnames = new Map(nodes.map((node) => [text(node, "ID"), text(node, "Hostname")]));
-    this.endpoints = items(header, "Endpoints").map((endpoint) => ({
-      key: text(endpoint, "ID"),
-      nodeId: text(endpoint, "NodeID"),
-      label: `${text(endpoint, "Name")}@${hostnames.get(text(endpoint, "NodeID")) ?? "?"}`,
-      address: withoutPrefix(text(endpoint, "IPv4Address") || text(endpoint, "IPv6Address")),
-    }));
+    this.asked = new Set(strings(header, "From"));
+    const ends = items(header, "Endpoints");
+    const pointsOf = (family: Family) =>
+      ends.flatMap((endpoint): Point[] => {
+        const address = withoutPrefix(text(endpoint, family === 4 ? "IPv4Address" : "IPv6Address"));
+        if (address === "") return [];
+        const nodeId = text(endpoint, "NodeID");
+        const label = `${shortened(text(endpoint, "Name"))}@${hostnames.get(nodeId) ?? "?"}`;
+        return [{ key: `${text(endpoint, "ID")} ${family}`, nodeId, label, address }];
+      });
+    this.endpoints = new Map([
+      [4, pointsOf(4)],
+      [6, pointsOf(6)],
+    ]);
     // Only nodes that have the network take part; the header has every node of the swarm.
-    const taking = new Set(this.endpoints.map((endpoint) => endpoint.nodeId));
+    const taking = new Set(ends.map((endpoint) => text(endpoint, "NodeID")));
     this.nodes = nodes
       .map((node) => ({
         key: text(node, "ID"),
@@ -63,31 +78,44 @@ export class PingReport {
       this.silent.set(fromNode, text(result, "Error") || "the node did not report");
       return;
     }
-    const from = text(result, "FromEndpoint") || fromNode;
-    const to = text(result, "ToEndpoint") || text(result, "ToNode");
+    const fromEndpoint = text(result, "FromEndpoint");
+    const family = text(result, "ToAddress").includes(":") ? 6 : 4;
+    const from = fromEndpoint === "" ? fromNode : `${fromEndpoint} ${family}`;
+    const toEndpoint = text(result, "ToEndpoint");
+    const to = toEndpoint === "" ? text(result, "ToNode") : `${toEndpoint} ${family}`;
     this.cells.set(pairKey(from, to), cellOf(result));
   }
 
-  overlay(): Matrix {
-    return this.matrix(`Network ${this.network}`, this.endpoints);
+  /** One for each family that something on the network has an address of; one at least. */
+  overlay(): readonly Matrix[] {
+    const both = [...this.endpoints].filter(([, points]) => points.length > 0);
+    if (both.length === 0) return [this.matrix(`Network ${this.network}`, [])];
+    return both.map(([family, points]) => {
+      const over = both.length > 1 ? ` over IPv${family}` : "";
+      return this.matrix(`Network ${this.network}${over}`, points);
+    });
   }
 
   underlay(): Matrix {
     return this.matrix("Underlay", this.nodes);
   }
 
-  /** Once all has come: silent nodes and pairs that heard nothing, each as a sentence. */
-  failures(): string[] {
+  /**
+   * Silent nodes and pairs that heard nothing, each as a sentence. `isOver`: all has come, and who is pending has
+   * not been measured.
+   */
+  failures(isOver: boolean): string[] {
     const nodes = [...this.silent].map(([id, why]) => {
       const node = this.nodes.find((one) => one.key === id);
       return `${node === undefined ? id : name(node)}: ${why}`;
     });
-    const pairs = [this.overlay(), this.underlay()].flatMap((matrix) =>
-      matrix.points.flatMap((from) =>
+    const pairs = [...this.overlay(), this.underlay()].flatMap((matrix) =>
+      matrix.rows.flatMap((from) =>
         this.silent.has(from.nodeId)
           ? []
           : matrix.points.flatMap((to) => {
-              const why = failureOf(matrix.cell(from, to));
+              const cell = matrix.cell(from, to);
+              const why = cell.kind === "pending" && !isOver ? undefined : failureOf(cell);
               return why === undefined ? [] : [`${name(from)} → ${name(to)}: ${why}`];
             }),
       ),
@@ -96,7 +124,8 @@ export class PingReport {
   }
 
   private matrix(title: string, points: readonly Point[]): Matrix {
-    return { title, points, cell: (from, to) => this.cell(from, to) };
+    const rows = points.filter(({ nodeId }) => this.asked.size === 0 || this.asked.has(nodeId));
+    return { title, rows, points, cell: (from, to) => this.cell(from, to) };
   }
 
   private cell(from: Point, to: Point): Cell {
@@ -139,4 +168,9 @@ function failureOf(cell: Cell): string | undefined {
     return `none of ${cell.sent} answered`;
   }
   return undefined;
+}
+
+/** Of SERVICE.SLOT.TASK, or SERVICE.NODE.TASK, without the ids: they are long, and the address tells tasks apart. */
+function shortened(endpoint: string): string {
+  return endpoint.replace(/(\.[a-z0-9]{25}){1,2}$/, "");
 }

@@ -5,13 +5,20 @@ import type { Cell, Matrix } from "./report.js";
 // Choice: room between two matrices that stand beside each other.
 const GUTTER = "     ";
 
-export function matrixLines(matrix: Matrix): string[] {
+/** `columns`: width of the window, beyond which there is a line for each row instead; 0: none. */
+export function matrixLines(matrix: Matrix, columns: number): string[] {
   if (matrix.points.length === 0) return [`${matrix.title}: nothing on it`];
+  const lines = gridLines(matrix);
+  const width = Math.max(...lines.map((line) => [...line].length));
+  return columns > 0 && width > columns ? rowLines(matrix) : lines;
+}
+
+function gridLines(matrix: Matrix): string[] {
   const header = [
     ["FROM \\ TO", ...matrix.points.map((point) => point.label)],
     ["", ...matrix.points.map((point) => point.address)],
   ];
-  const rows = matrix.points.map((from) => [
+  const rows = matrix.rows.map((from) => [
     `${from.label} ${from.address}`,
     ...matrix.points.map((to) => cellText(matrix.cell(from, to))),
   ]);
@@ -22,7 +29,40 @@ export function matrixLines(matrix: Matrix): string[] {
   ];
 }
 
-export function cellText(cell: Cell): string {
+/** How each fares with all the others. */
+function rowLines(matrix: Matrix): string[] {
+  const rows = matrix.rows.map((from) => {
+    const cells = matrix.points.flatMap((to) => {
+      const cell = matrix.cell(from, to);
+      return cell.kind === "self" ? [] : [{ to, cell }];
+    });
+    const measured = cells.flatMap(({ to, cell }) =>
+      cell.kind === "measured" && cell.received > 0 ? [{ to, cell }] : [],
+    );
+    const sum = measured.reduce((total, { cell }) => total + cell.averageUs, 0);
+    const worst = measured.toSorted((a, b) => b.cell.averageUs - a.cell.averageUs)[0];
+    const lost = cells.filter(({ cell }) => cell.kind === "failed" || isLossy(cell)).length;
+    return [
+      `${from.label} ${from.address}`,
+      `${measured.length}/${cells.length}`,
+      measured.length === 0 ? "" : milliseconds(sum / measured.length),
+      worst === undefined ? "" : `${milliseconds(worst.cell.averageUs)} ${worst.to.label}`,
+      lost === 0 ? "" : `with ${lost}`,
+    ];
+  });
+  const header = ["FROM", "ANSWERED", "AVERAGE", "SLOWEST", "LOSS"];
+  const table = align([header, ...rows].map((row) => row.join("\t")).join("\n"), LIST_SHAPE);
+  return [
+    `${matrix.title} (average round trip in ms)`,
+    ...table.split("\n").map((line) => line.trimEnd()),
+  ];
+}
+
+function isLossy(cell: Cell): boolean {
+  return cell.kind === "measured" && cell.received < cell.sent;
+}
+
+function cellText(cell: Cell): string {
   switch (cell.kind) {
     case "self":
       return "-";

@@ -1,6 +1,7 @@
 // skein run, ps, logs, … and the same under `skein container`.
 import {
   type ArgumentCount,
+  any,
   atLeast,
   type Command,
   type Dynamic,
@@ -11,9 +12,34 @@ import {
   lastWord,
   none,
 } from "../command.js";
-import { bool, detachKeys, filter, listFormat, objectFormat } from "./shared.js";
+import { createFlags } from "./container-flags.js";
+import {
+  bool,
+  detachKeys,
+  filter,
+  fromLogs,
+  listFormat,
+  objectFormat,
+  pruneFilter,
+} from "./shared.js";
+
+const TOP_HELP = `Display the running processes of a container, or the traffic of a network
+
+Of a container, its processes as ps shows them (what follows the name goes to ps).
+
+Of a network, where no container has the name: who sends how much to whom, each second, on all nodes
+(on a worker: on this one), what each endpoint sends and receives, and what is dropped and why. With
+--once or --json the name is a network's.
+
+Endpoints' figures are the kernel's own counts. Pairs are found by looking at frames, at 20,000 a
+second on each node at most; beyond that they are estimates, and said to be so.
+
+  skein top web
+  skein top overnet
+  skein top --once overnet`;
 
 const lifecycle = () => import("../commands/lifecycle.js");
+const views = () => import("../commands/container-views.js");
 const running = () => import("../commands/run.js");
 
 const environment: readonly Flag[] = [
@@ -29,41 +55,6 @@ const user: Flag = {
 const interactive = bool("interactive", "Keep STDIN open even if not attached", "i");
 const tty = bool("tty", "Allocate a pseudo-TTY", "t");
 
-const createFlags: readonly Flag[] = [
-  ...environment,
-  { name: "hostname", short: "h", type: "string", about: "Container host name" },
-  interactive,
-  { name: "ip", type: "string", about: "IPv4 address (e.g., 172.30.100.104)" },
-  { name: "ip6", type: "string", about: "IPv6 address (e.g., 2001:db8::33)" },
-  { name: "label", short: "l", type: "list", about: "Set meta data on a container" },
-  { name: "name", type: "string", about: "Assign a name to the container" },
-  {
-    name: "network",
-    type: "network",
-    about: "Connect a container to a network (NETWORK[,ip=ADDRESS][,ip6=ADDRESS][,alias=NAME])",
-    words: "networks",
-  },
-  { name: "network-alias", type: "list", about: "Add network-scoped alias for the container" },
-  bool("rm", "Automatically remove the container when it exits"),
-  {
-    name: "runtime",
-    type: "string",
-    fallback: "process",
-    about: "Runtime to use for this container",
-    words: ["process"],
-  },
-  { name: "stop-signal", type: "string", about: "Signal to stop the container" },
-  { name: "stop-timeout", type: "int", about: "Timeout (in seconds) to stop a container" },
-  tty,
-  user,
-  {
-    name: "workdir",
-    short: "w",
-    type: "string",
-    about: "Working directory inside the container",
-  },
-];
-
 const sigProxy: Flag = {
   name: "sig-proxy",
   type: "bool",
@@ -72,8 +63,8 @@ const sigProxy: Flag = {
 };
 
 const PROCESS_NOTE =
-  "The command is one of this machine's own programs: there is no image. It runs in a sandbox of\n" +
-  'its own, with the networks that it was given and no others. "--" may stand before it.';
+  "After '--', or with --runtime process, the command is one of this machine's own programs and\n" +
+  "there is no image: it runs in a sandbox with the networks that it was given and no others.";
 
 interface Short {
   readonly name: string;
@@ -103,10 +94,28 @@ const oneOrMore = { usage: "CONTAINER [CONTAINER...]", args: atLeast(1) };
 
 export const containerCommands: readonly Command[] = [
   both({
+    name: "cp",
+    usage: "[OPTIONS] CONTAINER:SRC_PATH DEST_PATH|- | SRC_PATH|- CONTAINER:DEST_PATH",
+    about: "Copy files/folders between a container and the local filesystem",
+    explain:
+      "Copy files/folders between a container and the local filesystem\n\n" +
+      "Use '-' as the source to read a tar archive from stdin and extract it in a folder of the\n" +
+      "container, and as the destination to write one of what is in the container to stdout.",
+    args: exactly(2),
+    words: "containers",
+    flags: [
+      bool("follow-link", "Always follow symbol link in SRC_PATH", "L"),
+      bool("quiet", "Suppress progress output during copy", "q"),
+    ],
+    example: "skein cp web:/etc/passwd ./passwd",
+    load: async () => (await import("../commands/cp.js")).cp,
+  }),
+  both({
     name: "create",
-    usage: "[OPTIONS] [--] COMMAND [ARG...]",
-    about: "Create a new container from a command of this machine",
-    explain: `Create a new container from a command of this machine\n\n${PROCESS_NOTE}`,
+    usage: "[OPTIONS] IMAGE|-- COMMAND [ARG...]",
+    about: "Create a new container",
+    explain: `Create a new container\n\n${PROCESS_NOTE}`,
+    words: "images",
     args: atLeast(1),
     flags: createFlags,
     interspersed: false,
@@ -159,20 +168,7 @@ export const containerCommands: readonly Command[] = [
     flags: [
       bool("details", "Show extra details provided to logs"),
       bool("follow", "Follow log output", "f"),
-      {
-        name: "since",
-        type: "string",
-        about:
-          'Show logs since timestamp (e.g. "2013-01-02T13:23:37Z") or relative (e.g. "42m" for 42 minutes)',
-      },
-      {
-        name: "tail",
-        short: "n",
-        type: "string",
-        fallback: "all",
-        about: "Number of lines to show from the end of the logs",
-      },
-      bool("timestamps", "Show timestamps", "t"),
+      ...fromLogs,
       {
         name: "until",
         type: "string",
@@ -182,6 +178,64 @@ export const containerCommands: readonly Command[] = [
     ],
     example: "skein logs --follow --tail 10 web",
     load: async () => (await import("../commands/logs.js")).logs,
+  }),
+  both({
+    name: "pause",
+    ...oneOrMore,
+    about: "Pause all processes within one or more containers",
+    words: "running",
+    flags: [],
+    example: "skein pause web",
+    load: async () => (await lifecycle()).pause,
+  }),
+  both({
+    name: "port",
+    usage: "CONTAINER [PRIVATE_PORT[/PROTO]]",
+    about: "List port mappings or a specific mapping for the container",
+    args: { min: 1, max: 2 },
+    words: "containers",
+    flags: [],
+    example: "skein port web 80/tcp",
+    load: async () => (await views()).port,
+  }),
+  both({
+    name: "stats",
+    usage: "[OPTIONS] [CONTAINER...]",
+    about: "Display a live stream of container(s) resource usage statistics",
+    args: any,
+    words: "running",
+    flags: [
+      bool("all", "Show all containers (default shows just running)", "a"),
+      listFormat,
+      bool("no-stream", "Disable streaming stats and only pull the first result"),
+      bool("no-trunc", "Do not truncate output"),
+    ],
+    example: "skein stats --no-stream web",
+    load: async () => (await views()).stats,
+  }),
+  both({
+    name: "top",
+    usage: "CONTAINER [ps OPTIONS] | [OPTIONS] NETWORK",
+    about: "Display the running processes of a container, or the traffic of a network",
+    explain: TOP_HELP,
+    args: atLeast(1),
+    interspersed: false,
+    words: "running",
+    flags: [
+      bool("json", "Of a network: print each node's interval as a line of JSON"),
+      bool("once", "Of a network: one interval of each node, and the end"),
+    ],
+    example: "skein top web",
+    load: async () => (await views()).top,
+  }),
+  both({
+    name: "unpause",
+    ...oneOrMore,
+    about: "Unpause all processes within one or more containers",
+    words: "containers",
+    flags: [],
+    example: "skein unpause web",
+    load: async () => (await lifecycle()).unpause,
   }),
   both({
     name: "ps",
@@ -242,15 +296,19 @@ export const containerCommands: readonly Command[] = [
     about: "Remove one or more containers",
     aliases: ["container rm", "container remove", "rm"],
     words: "containers",
-    flags: [bool("force", "Force the removal of a running container (uses SIGKILL)", "f")],
+    flags: [
+      bool("force", "Force the removal of a running container (uses SIGKILL)", "f"),
+      bool("volumes", "Remove anonymous volumes associated with the container", "v"),
+    ],
     example: "skein rm -f web",
     load: async () => (await lifecycle()).rm,
   }),
   both({
     name: "run",
-    usage: "[OPTIONS] [--] COMMAND [ARG...]",
-    about: "Create and run a new container from a command of this machine",
-    explain: `Create and run a new container from a command of this machine\n\n${PROCESS_NOTE}`,
+    usage: "[OPTIONS] IMAGE|-- COMMAND [ARG...]",
+    about: "Create and run a new container from an image",
+    explain: `Create and run a new container from an image\n\n${PROCESS_NOTE}`,
+    words: "images",
     args: atLeast(1),
     flags: [
       ...createFlags,
@@ -317,10 +375,20 @@ const inspectContainer: Command = {
   load: async () => (await import("../commands/inspect.js")).inspectContainer,
 };
 
+const pruneContainers: Command = {
+  path: "container prune",
+  usage: "[OPTIONS]",
+  about: "Remove all stopped containers",
+  args: none,
+  flags: [pruneFilter, bool("force", "Do not prompt for confirmation", "f")],
+  example: "skein container prune -f",
+  load: async () => (await lifecycle()).prune,
+};
+
 export const container: Group = {
   path: "container",
   about: "Manage containers",
-  commands: [...containerCommands, inspectContainer]
+  commands: [...containerCommands, inspectContainer, pruneContainers]
     .map((command) => ({
       ...command,
       path: command.path === "ps" ? "container ls" : `container ${lastWord(command.path)}`,

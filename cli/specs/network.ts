@@ -1,6 +1,6 @@
 // skein network …
 import { atLeast, type Command, exactly, type Group, none } from "../command.js";
-import { bool, filter, listFormat, objectFormat } from "./shared.js";
+import { bool, filter, listFormat, objectFormat, pruneFilter } from "./shared.js";
 
 const handlers = () => import("../commands/network.js");
 
@@ -87,6 +87,7 @@ const commands: readonly Command[] = [
           "encrypted",
           "com.docker.network.driver.mtu=",
           "com.docker.network.driver.overlay.vxlanid_list=",
+          "skein.policy=deny",
         ],
       },
       { name: "scope", type: "string", about: "Control the network's scope" },
@@ -139,10 +140,7 @@ const commands: readonly Command[] = [
     about: "Remove all unused networks",
     args: none,
     example: "skein network prune -f",
-    flags: [
-      { name: "filter", type: "filter", about: 'Provide filter values (e.g. "until=<timestamp>")' },
-      bool("force", "Do not prompt for confirmation", "f"),
-    ],
+    flags: [pruneFilter, bool("force", "Do not prompt for confirmation", "f")],
     load: async () => (await handlers()).prune,
   },
   {

@@ -1,6 +1,6 @@
 // skein node …
 import { any, atLeast, type Command, exactly, type Group, none } from "../command.js";
-import { bool, filter, listFormat, objectFormat } from "./shared.js";
+import { bool, filter, listFormat, objectFormat, taskTable } from "./shared.js";
 
 const handlers = () => import("../commands/node.js");
 const AVAILABILITIES = ["active", "pause", "drain"];
@@ -13,7 +13,7 @@ const commands: readonly Command[] = [
     args: atLeast(1),
     words: "nodes",
     example: "skein node demote h2",
-    flags: [],
+    flags: [bool("force", "Demote it also when the managers left would have no quorum")],
     load: async () => (await handlers()).demote,
   },
   {
@@ -53,13 +53,7 @@ const commands: readonly Command[] = [
     args: any,
     words: "nodes",
     example: "skein node ps h2",
-    flags: [
-      filter,
-      { name: "format", type: "string", about: "Pretty-print tasks using a Go template" },
-      bool("no-resolve", "Do not map IDs to Names"),
-      bool("no-trunc", "Do not truncate output"),
-      bool("quiet", "Only display task IDs", "q"),
-    ],
+    flags: taskTable,
     load: async () => (await import("../commands/node-ps.js")).ps,
   },
   {
@@ -72,6 +66,23 @@ const commands: readonly Command[] = [
     example: "skein node rm --force h3",
     flags: [bool("force", "Force remove a node from the swarm", "f")],
     load: async () => (await handlers()).rm,
+  },
+  {
+    path: "node set-addr",
+    usage: "self|NODE ADDR",
+    about: "Say where a node of the swarm is reached from now on",
+    explain: `Say where a node of the swarm is reached from now on
+
+A node whose address changes follows by itself where it can: it speaks from the new
+one, and its certificate proves who it is. Where that is not enough, say it: on the
+node itself ("self"), or of a manager on any manager. When all managers have changed
+at once and none leads, tell one of them of the others, by their ids; who is reached
+answers. On a worker, the same tells it where a manager is.`,
+    args: exactly(2),
+    words: "nodes",
+    example: "skein node set-addr h2 192.168.33.12",
+    flags: [],
+    load: async () => (await handlers()).setAddr,
   },
   {
     path: "node update",

@@ -1,8 +1,9 @@
 // skein swarm …
 import { type Command, exactly, type Flag, type Group, none } from "../command.js";
-import { bool } from "./shared.js";
+import { bool, objectFormat } from "./shared.js";
 
 const handlers = () => import("../commands/swarm.js");
+const backups = () => import("../commands/swarm-backup.js");
 const keys = () => import("../commands/swarm-keys.js");
 
 const listenAddr: Flag = {
@@ -70,6 +71,22 @@ const swarmSettings: readonly Flag[] = [
 ];
 
 const commands: readonly Command[] = [
+  {
+    path: "swarm backup",
+    usage: "[OPTIONS] FILE",
+    about: "Write all that the swarm's managers know to an encrypted file",
+    explain:
+      "Write all that the swarm's managers know to an encrypted file, and print its key once; or, with\n" +
+      "--verify, say whether such a file is whole. The key is then read from the terminal or STDIN.",
+    args: exactly(1),
+    example: "skein swarm backup /mnt/backup/swarm.skein",
+    flags: [
+      bool("force", "Replace a file that is there", "f"),
+      bool("quiet", "Only display the key", "q"),
+      bool("verify", "Check a backup: its checksum, its key and what is in it"),
+    ],
+    load: async () => (await backups()).backup,
+  },
   {
     path: "swarm ca",
     usage: "[OPTIONS]",
@@ -170,12 +187,49 @@ const commands: readonly Command[] = [
     load: async () => (await handlers()).leave,
   },
   {
+    path: "swarm recover",
+    usage: "[OPTIONS]",
+    about: "Make this manager the only one, after the others are gone for good",
+    explain:
+      "Make this manager the only one of its swarm, with what it holds: for when most managers are\n" +
+      "gone for good, or its log is damaged. Refused while there is a quorum.",
+    args: none,
+    example: "skein swarm recover",
+    flags: [bool("force", "As --yes", "f"), bool("yes", "Do not ask whether to go on", "y")],
+    load: async () => (await import("../commands/swarm-recover.js")).recover,
+  },
+  {
+    path: "swarm restore",
+    usage: "[OPTIONS] FILE",
+    about: "Begin a swarm again from a backup, with this node as its only manager",
+    explain:
+      "Begin a swarm again from a backup, with this node, which must not be part of one, as its only\n" +
+      "manager. The key is read from the terminal or STDIN.",
+    args: exactly(1),
+    example: "skein swarm restore /mnt/backup/swarm.skein",
+    flags: [
+      advertiseAddr,
+      dataPathAddr,
+      listenAddr,
+      {
+        name: "node",
+        type: "string",
+        about:
+          "Node of the backup whose place this one takes (default: the manager of its hostname)",
+      },
+    ],
+    load: async () => (await backups()).restore,
+  },
+  {
     path: "swarm status",
     usage: "[OPTIONS]",
-    about: "Show this manager's place in the Raft group",
+    about: "Show the managers: who leads, how far each is, and what is wrong",
+    explain:
+      "Show the managers: who leads, how far each is, and what is wrong. Every manager is asked; also when\n" +
+      "nobody leads. Exit code 1 when nobody leads.",
     args: none,
     example: "skein swarm status",
-    flags: [bool("json", "Print as one JSON object")],
+    flags: [objectFormat, bool("json", "Print as one JSON object")],
     load: async () => (await import("../commands/swarm-status.js")).status,
   },
   {
@@ -202,7 +256,21 @@ const commands: readonly Command[] = [
     about: "Update the swarm",
     args: none,
     example: "skein swarm update --cert-expiry 720h",
-    flags: [bool("autolock", "Change manager autolocking setting (true|false)"), ...swarmSettings],
+    flags: [
+      {
+        name: "allow-expired-renewal",
+        type: "duration",
+        fallback: "720h0m0s",
+        about: "How long after its end a node's certificate can be renewed (0: not at all)",
+      },
+      bool("autolock", "Change manager autolocking setting (true|false)"),
+      {
+        name: "data-path-port",
+        type: "uint32",
+        about: "Change the port of data path traffic, while it flows (1024 - 49151)",
+      },
+      ...swarmSettings,
+    ],
     load: async () => (await handlers()).update,
   },
 ];

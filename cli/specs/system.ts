@@ -13,6 +13,15 @@ podman's, nspawn's, a VM's). The attachment stays until "skein detach", through 
 Without --network, the argument is a container, and the local standard input, output and error
 streams are attached to it, as "docker attach" does.`;
 
+const DOCTOR_HELP = `Say what is wrong in the swarm, where, since when, and what to do
+
+On a manager every node is asked, and those that do not answer are named; on a worker the node
+tells of itself. With NETWORK: only its nodes, and what concerns it. Told are: nodes that are away,
+managers that do not answer, clocks that differ, pools of addresses that run out, peers whose frames
+do not arrive and whether they are filtered or gone, what cannot be made in the kernel as it is
+wanted, published ports that another program has, packet filters of others in the way; and of each
+node the data path in use, and why not a faster one. The exit code is 0 if nothing is wrong, else 1.`;
+
 export const networkingCommands: readonly Command[] = [
   {
     path: "attach",
@@ -74,31 +83,6 @@ export const networkingCommands: readonly Command[] = [
     flags: [],
     load: async () => (await attaching()).detach,
   },
-  {
-    path: "ping",
-    usage: "[OPTIONS] NETWORK",
-    about: "Ping everything on a network from everything on it",
-    explain:
-      "Ping everything on a network from everything on it\n\n" +
-      "Every endpoint of the network pings every other, and the machines under it ping each other.\n" +
-      "Prints a matrix of round-trip times and losses for both. Exits 1 when any pair heard nothing.",
-    args: { min: 1, max: 1 },
-    words: "networks",
-    example: "skein ping overnet",
-    flags: [
-      { name: "count", short: "c", type: "uint", fallback: "3", about: "Echo requests a pair" },
-      bool("json", "Print each result as a line of JSON"),
-      { name: "size", short: "s", type: "uint", fallback: "56", about: "Bytes of data a request" },
-      {
-        name: "timeout",
-        short: "W",
-        type: "duration",
-        fallback: "1s",
-        about: "How long to wait for each answer (ms|s)",
-      },
-    ],
-    load: async () => (await import("../commands/ping.js")).ping,
-  },
 ];
 
 export const systemCommands: readonly Command[] = [
@@ -116,6 +100,26 @@ export const systemCommands: readonly Command[] = [
     example: "skein completion bash > /etc/bash_completion.d/skein",
     flags: [],
     load: async () => (await import("../commands/completion.js")).completion,
+  },
+  {
+    path: "doctor",
+    usage: "[OPTIONS] [NETWORK]",
+    about: "Say what is wrong in the swarm, and what to do",
+    explain: DOCTOR_HELP,
+    args: { min: 0, max: 1 },
+    words: "networks",
+    example: "skein doctor",
+    flags: [
+      objectFormat,
+      bool("json", "Print what was found as JSON"),
+      {
+        name: "timeout",
+        type: "duration",
+        fallback: "5s",
+        about: "How long to wait for the nodes (ms|s)",
+      },
+    ],
+    load: async () => (await import("../commands/doctor.js")).doctor,
   },
   {
     path: "events",

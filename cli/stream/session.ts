@@ -54,7 +54,11 @@ export class Session {
       if (typed.detached) this.detach();
     };
     const onEnd = () => void this.socket.end();
-    if (raw) input.setRaw(true);
+    if (raw) {
+      input.setRaw(true);
+      // The process has a terminal of its own, which has done that already.
+      input.setRawOutput();
+    }
     input.stream.on("data", onData);
     input.stream.on("end", onEnd);
     this.undo.push(() => {

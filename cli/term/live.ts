@@ -10,12 +10,14 @@ export class LiveArea {
 
   constructor(private readonly out: Output) {}
 
-  show(lines: readonly string[]): void {
+  /** `lines` is asked only when it is time to draw: what is shown may cost more than what it shows. */
+  show(lines: readonly string[] | (() => readonly string[])): void {
     const nowMs = performance.now();
-    // An area taller than the window cannot be drawn again: it is shown once, when it is done.
-    if (nowMs - this.drawnAtMs < REDRAW_MS || lines.length >= this.out.rows) return;
+    if (nowMs - this.drawnAtMs < REDRAW_MS) return;
     this.drawnAtMs = nowMs;
-    this.draw(lines);
+    const shown = typeof lines === "function" ? lines() : lines;
+    // An area taller than the window cannot be drawn again: it is shown once, when it is done.
+    if (shown.length < this.out.rows) this.draw(shown);
   }
 
   finish(lines: readonly string[]): void {

@@ -66,6 +66,7 @@ export class TestTerminal {
         stream: typeof stdin === "string" ? Readable.from(stdin === "" ? [] : [stdin]) : stdin,
         isTerminal,
         setRaw: (on) => void this.raw.push(on),
+        setRawOutput: () => {},
       },
       api: new Api(() => socketPath(host, env)),
       env,
