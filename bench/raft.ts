@@ -1,152 +1,117 @@
-// Durable proposals a second, on one manager and on three in this process, each with a real log on a real
-// disk, against what the disk itself can do in the same run.
+// The replicated log: durable writes and linearizable reads a second on 1, 3 and 5 managers, each a process with a
+// real log on a real disk and mutual TLS to the others; against what the disk itself does in the same run, and, where
+// it can be had, beside etcd, asked by the same client.
 //
-//   node dist/bench/raft.js [folder to write in]
+//   sudo scripts/bench raft [--folder=DIR] [--ms=3000] [--managers=1,3,5]
+//
+// SKEIN_ETCD names etcd's program; without it there is nothing beside. Three to four minutes.
+
+import { constants } from "node:fs";
 import { mkdir, mkdtemp, open, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { systemClock } from "../common/clock.js";
-import { silentLogger } from "../common/log.js";
-import { systemRandom } from "../common/random.js";
-import { Topic } from "../common/watch.js";
-import { openLogDisk } from "../manager/disk/log-disk.js";
-import { openStateDir } from "../manager/disk/state-dir.js";
-import { startConsensus } from "../manager/loops/consensus.js";
-import type { Bootstrap, RunningConsensus } from "../manager/loops/consensus-options.js";
-import type { RaftTransport, StateMachine } from "../manager/seams.js";
-import { ConfChangeKind, type RaftMember, type RaftMessage } from "../proto/gen/raft.js";
+import { parseArgs } from "node:util";
+import { startEtcd } from "./measure/etcd.js";
+import { KvClient } from "./measure/kv.js";
+import { type Load, load } from "./measure/load.js";
+import { startGroup } from "./measure/raft-group.js";
 
-const ENTRY_BYTES = 512;
-const RUN_MS = 2_000;
-const RUNS = 5;
-const { signal } = new AbortController();
+const VALUE_BYTES = 512;
+const IN_FLIGHT = [1, 64, 1_000];
+const READS_IN_FLIGHT = [1, 64];
 
-const counter = (): StateMachine<number> => {
-  let count = 0;
-  return { apply: () => ++count, snapshot: () => Buffer.from("{}"), restore: () => {} };
-};
-
-/** Hands messages over in the same process, a turn later, as a socket would. */
-class Wire {
-  readonly #ends = new Map<number, RaftTransport>();
-
-  end(raftId: number): RaftTransport {
-    const end: RaftTransport = {
-      setMembers: () => {},
-      send: (message: RaftMessage) => {
-        setImmediate(() => this.#ends.get(message.to)?.received.publish(message));
-      },
-      received: new Topic(),
-    };
-    this.#ends.set(raftId, end);
-    return end;
-  }
-}
-
-const member = (raftId: number, learner = false): RaftMember => ({
-  raftId,
-  nodeId: `node${raftId}`,
-  addr: `127.0.0.1:${raftId}`,
-  learner,
+const { values } = parseArgs({
+  options: {
+    folder: { type: "string", default: tmpdir() },
+    ms: { type: "string", default: "3000" },
+    managers: { type: "string", default: "1,3,5" },
+  },
 });
+const runMs = Number(values.ms);
+const program = process.env["SKEIN_ETCD"];
 
-async function manager(folder: string, wire: Wire, bootstrap: Bootstrap) {
-  const raftId = bootstrap.kind === "resume" ? bootstrap.raftId : bootstrap.self.raftId;
-  const dir = await openStateDir(join(folder, `manager${raftId}`));
-  const log = silentLogger();
-  const consensus = await startConsensus({
-    bootstrap,
-    clusterId: "bench",
-    disk: await openLogDisk({ dir, log }),
-    transport: wire.end(raftId),
-    machine: counter(),
-    clock: systemClock,
-    random: systemRandom,
-    timing: { raftTickMs: 100 },
-    log,
-    snapshotInterval: 10_000,
-    onFailure: (error) => {
-      throw error;
-    },
-  });
-  return { consensus, close: () => consensus.close().then(() => dir.close()) };
-}
-
-async function group(folder: string, size: number) {
-  const wire = new Wire();
-  const first = await manager(folder, wire, { kind: "new", self: member(1) });
-  const managers = [first];
-  for (let raftId = 2; raftId <= size; raftId++) {
-    const self = member(raftId, true);
-    await first.consensus.changeMembers({ kind: ConfChangeKind.ADD_LEARNER, member: self }, signal);
-    managers.push(
-      await manager(folder, wire, {
-        kind: "join",
-        self,
-        members: first.consensus.status().members,
-      }),
-    );
-    while (first.consensus.caughtUpLearners().length === 0) await systemClock.sleep(10, signal);
-    await first.consensus.changeMembers({ kind: ConfChangeKind.PROMOTE, member: self }, signal);
+/** One write after the other, each durable when it returns: what no log can be faster than. */
+async function disk(folder: string): Promise<Load> {
+  const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_DSYNC;
+  const file = await open(join(folder, "disk"), flags);
+  const data = Buffer.alloc(VALUE_BYTES, 1);
+  try {
+    return await load(1, runMs, () => file.write(data));
+  } finally {
+    await file.close();
   }
-  return { leader: first.consensus, close: () => Promise.all(managers.map((one) => one.close())) };
 }
 
-async function proposals(leader: RunningConsensus<number>, inFlight: number): Promise<number> {
-  const data = Buffer.alloc(ENTRY_BYTES, 1);
-  const startMs = performance.now();
-  let done = 0;
-  const worker = async () => {
-    while (performance.now() - startMs < RUN_MS) {
-      // A signal of its own for each, as each request has.
-      await leader.propose(data, new AbortController().signal);
-      done++;
+async function asClient(addr: string, what: "put" | "get", inFlight: number): Promise<Load> {
+  const client = new KvClient(addr);
+  try {
+    return await load(inFlight, runMs, () => client[what]());
+  } finally {
+    client.close();
+  }
+}
+
+function row(what: string, managers: number | string, inFlight: number, figures: Load): void {
+  const { perSecond, p50Ms, p99Ms } = figures;
+  const cells = [Math.round(perSecond), p50Ms.toFixed(2), p99Ms.toFixed(2)];
+  console.log(`| ${what} | ${managers} | ${inFlight} | ${cells.join(" | ")} |`);
+}
+
+async function skein(folder: string, size: number): Promise<void> {
+  const group = await startGroup(folder, size);
+  try {
+    const [leader = "", follower] = group.clients;
+    for (const inFlight of IN_FLIGHT) {
+      row("write, in the leader", size, inFlight, await group.load("propose", inFlight, runMs));
     }
-  };
-  await Promise.all(Array.from({ length: inFlight }, worker));
-  return (done * 1_000) / (performance.now() - startMs);
-}
-
-async function rawSyncs(folder: string): Promise<number> {
-  const file = await open(join(folder, "raw"), "w");
-  const data = Buffer.alloc(ENTRY_BYTES, 1);
-  const startMs = performance.now();
-  let done = 0;
-  for (; performance.now() - startMs < RUN_MS; done++) {
-    await file.write(data);
-    await file.datasync();
+    for (const inFlight of IN_FLIGHT) {
+      row("write, by a client", size, inFlight, await asClient(leader, "put", inFlight));
+    }
+    for (const inFlight of READS_IN_FLIGHT) {
+      row("read, in the leader", size, inFlight, await group.load("read", inFlight, runMs));
+      row("read, by a client", size, inFlight, await asClient(leader, "get", inFlight));
+      if (follower === undefined) continue;
+      row(
+        "read, by a client of a follower",
+        size,
+        inFlight,
+        await asClient(follower, "get", inFlight),
+      );
+    }
+  } finally {
+    await group.close();
   }
-  await file.close();
-  return (done * 1_000) / (performance.now() - startMs);
 }
 
-async function median(measure: () => Promise<number>): Promise<number> {
-  const values: number[] = [];
-  for (let run = 0; run < RUNS; run++) values.push(await measure());
-  return values.sort((a, b) => a - b)[RUNS >> 1] ?? 0;
+async function etcd(folder: string, size: number, path: string): Promise<void> {
+  const group = await startEtcd(path, folder, size);
+  try {
+    const [leader = "", follower] = group.clients;
+    for (const inFlight of IN_FLIGHT) {
+      row("etcd: write, by a client", size, inFlight, await asClient(leader, "put", inFlight));
+    }
+    for (const inFlight of READS_IN_FLIGHT) {
+      row("etcd: read, by a client", size, inFlight, await asClient(leader, "get", inFlight));
+      if (follower === undefined) continue;
+      const figures = await asClient(follower, "get", inFlight);
+      row("etcd: read, by a client of a follower", size, inFlight, figures);
+    }
+  } finally {
+    await group.close();
+  }
 }
 
-const base = process.argv[2] ?? tmpdir();
-await mkdir(base, { recursive: true });
-const folder = await mkdtemp(join(base, "skein-bench-raft-"));
+await mkdir(values.folder, { recursive: true });
+const folder = await mkdtemp(join(values.folder, "skein-bench-raft-"));
 try {
-  const raw = await median(() => rawSyncs(folder));
-  const rows: { readonly what: string; readonly perSecond: number }[] = [
-    { what: `write of ${ENTRY_BYTES} B and fdatasync, one after the other`, perSecond: raw },
-  ];
-  for (const size of [1, 3]) {
-    const { leader, close } = await group(join(folder, `of${size}`), size);
-    for (const inFlight of [1, 64]) {
-      const perSecond = await median(() => proposals(leader, inFlight));
-      rows.push({ what: `${size} manager(s), ${inFlight} in flight`, perSecond });
-    }
-    await close();
+  console.log(`| ${VALUE_BYTES} bytes each | managers | in flight | a second | p50 ms | p99 ms |`);
+  console.log("|---|---:|---:|---:|---:|---:|");
+  row("the disk alone (write, O_DSYNC)", "-", 1, await disk(folder));
+  for (const size of values.managers.split(",").map(Number)) {
+    await skein(join(folder, `skein${size}`), size);
+    if (program) await etcd(join(folder, `etcd${size}`), size, program);
   }
-  console.log(`| medians of ${RUNS} runs of ${RUN_MS / 1000} s | per second | of raw |`);
-  console.log("|---|---:|---:|");
-  for (const { what, perSecond } of rows) {
-    console.log(`| ${what} | ${Math.round(perSecond)} | ${(perSecond / raw).toFixed(2)} |`);
-  }
+  row("the disk alone, again", "-", 1, await disk(folder));
 } finally {
   await rm(folder, { recursive: true });
 }

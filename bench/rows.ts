@@ -50,6 +50,7 @@ function wantOf(remotes: readonly Remote[]): HostWant {
     mtuBytes: 1450,
     vtep: must(parseIp(VTEP)),
     port: PORT,
+    path: "kernel" as const,
     subnets: [],
     locals: [],
     remotes: remotes.map(({ mac, ip }, i) => ({

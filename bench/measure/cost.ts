@@ -1,9 +1,9 @@
 // What a host's daemons cost: CPU time and memory, from /proc.
 import { readdirSync, readFileSync } from "node:fs";
-import type { Lab } from "../../test/netns/lab.js";
+import { type Lab, run } from "../../test/netns/lab.js";
 
 const SECONDS = Number(process.env["IDLE_SECONDS"] ?? 30);
-const SETTLE_SECONDS = 10;
+const SETTLE_SECONDS = 25;
 
 interface Cost {
   readonly cpuSeconds: number;
@@ -29,16 +29,38 @@ function cost(pid: string): Cost {
   };
 }
 
-/** Every process of the lab that runs a program of ours, by host and program. */
+/** Every process of the lab that is ours or containerd's, by host and program. containerd is one for all hosts. */
 function daemons(lab: Lab): readonly { readonly name: string; readonly pid: string }[] {
   const found: { name: string; pid: string }[] = [];
   for (const pid of readdirSync("/proc").filter((name) => /^\d+$/.test(name))) {
-    const line = commandOf(pid);
-    const host = new RegExp(`/skein-lab/${lab.name}/(h\\d+)/`).exec(line)?.[1];
-    const program = /\/dist\/(?:(agent|manager)\/main|agent\/runtime\/(shim))\.js/.exec(line);
-    if (host && program) found.push({ name: `${host} ${program[1] ?? program[2]}`, pid });
+    const name = nameOf(lab, commandOf(pid));
+    if (name !== undefined) found.push({ name, pid });
   }
   return found.sort((a, b) => a.name.localeCompare(b.name));
+}
+
+function nameOf(lab: Lab, command: string): string | undefined {
+  const socket = `/skein-lab/${lab.name}/containerd/`;
+  if (/^\S*containerd --config /.test(command) && command.includes(socket)) return "containerd";
+  if (/^\S*containerd-shim/.test(command) && command.includes(socket)) {
+    return `${/-namespace \S+-(h\d+)/.exec(command)?.[1]} shim of containerd`;
+  }
+  const host = new RegExp(`/skein-lab/${lab.name}/(h\\d+)/`).exec(command)?.[1];
+  const program = /\/dist\/(?:(agent|manager)\/main|agent\/runtime\/(shim))\.js/.exec(command);
+  return host && program ? `${host} ${program[1] ?? program[2]}` : undefined;
+}
+
+/** What has crossed each host's cable so far, both ways. */
+async function bytes(lab: Lab): Promise<readonly number[]> {
+  const shown = await run("ip", ["-n", `skein-${lab.name}`, "-s", "-j", "link", "show"]);
+  const links = JSON.parse(shown.stdout) as {
+    ifname: string;
+    stats64: Record<"rx" | "tx", { bytes: number }>;
+  }[];
+  return lab.hosts.map(({ name }) => {
+    const stats = links.find(({ ifname }) => ifname === name)?.stats64;
+    return (stats?.rx.bytes ?? 0) + (stats?.tx.bytes ?? 0);
+  });
 }
 
 function commandOf(pid: string): string {
@@ -50,11 +72,13 @@ function commandOf(pid: string): string {
 }
 
 export async function idle(lab: Lab, what: string): Promise<void> {
-  // What was just made has its own end: certificates, garbage, the first looks again.
+  // What was just made has its own end: certificates, garbage (collected after ten quiet seconds), the first looks again.
   await new Promise((wake) => setTimeout(wake, SETTLE_SECONDS * 1_000));
   const all = daemons(lab);
   const before = all.map(({ pid }) => cost(pid));
+  const sent = await bytes(lab);
   await new Promise((wake) => setTimeout(wake, SECONDS * 1_000));
+  const crossed = (await bytes(lab)).map((now, i) => (now - (sent[i] ?? 0)) / SECONDS);
   console.log(`\n| idle: ${what} | CPU, % of one core | wake-ups/s | RSS, MiB | PSS, MiB |`);
   console.log("|---|---|---|---|---|");
   const rows = all.map(({ name, pid }, i) => ({ name, from: before[i], to: cost(pid) }));
@@ -69,4 +93,6 @@ export async function idle(lab: Lab, what: string): Promise<void> {
     const digits = [2, 1, 0, 0];
     console.log(`| ${label} | ${cells.map((cell, i) => cell.toFixed(digits[i])).join(" | ")} |`);
   }
+  const each = lab.hosts.map(({ name }, i) => `${name} ${crossed[i]?.toFixed(0)} B/s`);
+  console.log(`\nOn the wire, both ways: ${each.join(", ")}.`);
 }

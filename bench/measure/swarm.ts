@@ -1,6 +1,7 @@
 // A swarm made, joined, left; its leader killed; a node cut off.
 import { type Lab, until } from "../../test/netns/lab.js";
 import { client, createNetwork, nodes } from "./clients.js";
+import { momentOf, nodeIs } from "./cut-off.js";
 import { heading, report, timed } from "./table.js";
 
 async function ready(lab: Lab, count: number, managers: number): Promise<void> {
@@ -47,9 +48,6 @@ export async function joins(lab: Lab, runs: number): Promise<void> {
   report("- from its start until Ready and Reachable", seen.manager);
 }
 
-// The swarm's heartbeat period.
-const PERIOD_MS = 5_000;
-
 async function reachableAll(lab: Lab, host: string): Promise<void> {
   await until(
     "all managers are back",
@@ -86,27 +84,18 @@ export async function failover(lab: Lab, runs: number): Promise<void> {
 export async function cutLink(lab: Lab, runs: number): Promise<void> {
   const down: number[] = [];
   const back: number[] = [];
-  const stateIs = (state: string) =>
-    until(
-      `h2 is ${state}`,
-      async () =>
-        (await nodes(lab)).find((node) => node.Description.Hostname === "h2")?.Status.State ===
-        state,
-      40_000,
-    );
   for (let i = 0; i < runs; i++) {
-    // At any moment between two heartbeats: one that was just sent, as after `heal`, is the slowest case.
-    await new Promise((wake) => setTimeout(wake, (PERIOD_MS * (i + 0.5)) / runs));
+    await momentOf(i, runs);
     down.push(
       await timed(async () => {
         await lab.must("cut", "h2");
-        await stateIs("down");
+        await nodeIs(lab, "h2", "down");
       }),
     );
     back.push(
       await timed(async () => {
         await lab.must("heal");
-        await stateIs("ready");
+        await nodeIs(lab, "h2", "ready");
       }),
     );
   }

@@ -26,3 +26,9 @@ export function report(what: string, ms: readonly number[]): void {
   const range = `${format(Math.min(...ms))}-${format(Math.max(...ms))}`;
   console.log(`| ${what} | ${format(median(ms))} (${range}) | ${ms.length} |`);
 }
+
+/** `at` 0.99: what 99 of 100 are not above. */
+export function quantile(values: ArrayLike<number>, at: number): number {
+  const sorted = Array.from(values).sort((a, b) => a - b);
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * at))] ?? Number.NaN;
+}
