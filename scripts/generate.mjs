@@ -11,7 +11,7 @@ const out = join(proto, "gen");
 const stamp = join(out, ".stamp");
 
 const newest = (files) => Math.max(...files.map((file) => statSync(file).mtimeMs));
-const inputs = readdirSync(proto)
+const inputs = readdirSync(proto, { recursive: true })
   .filter((name) => name.endsWith(".proto"))
   .map((name) => join(proto, name));
 inputs.push(fileURLToPath(import.meta.url), join(root, "package-lock.json"));

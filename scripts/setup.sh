@@ -36,10 +36,36 @@ need_packages() {
   hash -r
 }
 
+# Images need a containerd; without one there is still all the rest, so a machine that cannot have it goes on. True
+# if it is there now.
+try_containerd() {
+  # In a subshell, because need_packages ends the script.
+  (need_packages containerd=containerd runc=runc tini=/usr/bin/tini-static) || true
+  hash -r
+  if command -v containerd >/dev/null && command -v runc >/dev/null; then return; fi
+  say "containerd cannot be had here: hosts will run processes (--runtime process), and no images"
+  return 1
+}
+
+# Encrypted networks need WireGuard: the kernel's own, or a process. A machine that can have neither goes on without.
+try_wireguard() {
+  [ -e /sys/module/wireguard ] || modprobe -q -n wireguard 2>/dev/null || (need_packages wireguard-go=wireguard-go) ||
+    say "wireguard-go cannot be had here: hosts will have no encrypted networks"
+  hash -r
+}
+
+# Containerd is not started with its package: a lab runs one of its own, and provision.sh starts it
+# itself (invoke-rc.d(8), policy-rc.d).
 # debconf complains of a missing apt-utils unless it has nobody to ask and nothing to say.
 apt_install() {
+  local policy=/usr/sbin/policy-rc.d made=no code=0
+  if [[ " $* " == *" containerd "* ]] && [ ! -e $policy ]; then
+    printf '#!/bin/sh\nexit 101\n' >$policy && chmod 755 $policy && made=yes
+  fi
   DEBIAN_FRONTEND=noninteractive DEBCONF_NOWARNINGS=yes \
-    apt-get install -y -qq --no-install-recommends "$@" >/dev/null </dev/null
+    apt-get install -y -qq --no-install-recommends "$@" >/dev/null </dev/null || code=$?
+  [ $made = no ] || rm -f $policy
+  return $code
 }
 
 # Where this machine's packages come from, in either of apt's two forms; one of the files is always missing.
@@ -105,6 +131,19 @@ need_modules() {
   install_modules "$ROOT/package-lock.json" "$ROOT"
 }
 
+# Compiles the eBPF programs of the accelerated data path; without it there are the other paths, so a machine that cannot
+# have it goes on.
+try_clang() {
+  node "$ROOT/scripts/bpf.mjs" --needed || return 0
+  local clang=clang
+  # Debian's own name has no number; others' may have.
+  if compgen -G "/usr/bin/clang-[0-9]*" >/dev/null; then clang=sh; fi
+  (need_packages clang=$clang linux-libc-dev=/usr/include/linux/bpf.h) ||
+    say "clang cannot be had here: the build goes on without the accelerated data path"
+  hash -r
+}
+
 build() {
+  try_clang
   (cd "$ROOT" && node scripts/build.mjs) || die "the build failed"
 }

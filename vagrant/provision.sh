@@ -15,7 +15,8 @@ case ${1:-} in
 esac
 need_root "vagrant/provision.sh"
 command -v systemctl >/dev/null || die "this machine has no systemd; start dist/agent/main.js as root by other means"
-need_packages util-linux=nsenter iproute2=ip iputils-ping=ping
+need_packages util-linux=nsenter iproute2=ip iputils-ping=ping containerd=containerd runc=runc tini=/usr/bin/tini-static
+try_wireguard
 # A release is built already and carries its run-time packages.
 if [ -e "$SOURCE/RELEASE" ]; then
   need_node without-npm
@@ -63,6 +64,7 @@ for program in agent manager; do
     "$node" "$PREFIX" "$program" "${program^^}" >"$PREFIX/bin/skein-$program"
 done
 printf '#!/bin/sh\nexec "%s" "%s/dist/cli/main.js" "$@"\n' "$node" "$PREFIX" >"$PREFIX/bin/skein"
+cp "$SOURCE/vagrant/skein-at-shutdown" "$PREFIX/bin/"
 chmod -R go+rX "$PREFIX"
 chmod 755 "$PREFIX"/bin/*
 ln -sf "$PREFIX/bin/skein" /usr/local/bin/skein
@@ -84,6 +86,7 @@ for module in vxlan bridge veth; do
   modprobe "$module" 2>/dev/null || [ -d "/sys/module/$module" ] || say "warning: this kernel has no module '$module'"
 done
 systemctl daemon-reload
+systemctl --quiet enable --now containerd.service || say "warning: containerd does not run: this node has no images until it does"
 systemctl --quiet enable skein-agent.service
 systemctl try-restart skein-manager.service
 systemctl restart skein-agent.service
