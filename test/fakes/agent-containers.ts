@@ -5,9 +5,12 @@ import type {
   Container,
   ContainerSpec,
   Containers,
+  EndpointWish,
   ExecSpec,
   ExecState,
+  Limits,
   LogOptions,
+  RestartRule,
 } from "../../agent/seams.js";
 import { isRefusal, type Refusal, refuse } from "../../common/fault.js";
 import { newLocalId } from "../../common/ids.js";
@@ -23,13 +26,15 @@ interface Held {
 }
 
 /** One frame of Docker's attach stream. */
-export function frame(stream: 1 | 2, text: string): Buffer {
+function frame(stream: 1 | 2, text: string): Buffer {
   const payload = Buffer.from(text);
   const header = Buffer.alloc(8);
   header[0] = stream;
   header.writeUInt32BE(payload.length, 4);
   return Buffer.concat([header, payload]);
 }
+
+const UNSERVED = refuse("unimplemented", "this is being built");
 
 export class FakeContainers implements Containers {
   readonly #records = new Map<string, Held>();
@@ -77,6 +82,12 @@ export class FakeContainers implements Containers {
       finishedAtMs: 0,
       endpoints: [],
       sandboxPath: "",
+      imageId: "",
+      restartCount: 0,
+      oomKilled: false,
+      health: undefined,
+      ports: [],
+      mountPoints: [],
     };
     this.#records.set(id, {
       container,
@@ -90,12 +101,97 @@ export class FakeContainers implements Containers {
     return container;
   }
 
+  async pause(ref: string): Promise<Refusal | undefined> {
+    return this.#frozen(ref, "paused");
+  }
+  async unpause(ref: string): Promise<Refusal | undefined> {
+    return this.#frozen(ref, "running");
+  }
+  async #frozen(ref: string, state: "paused" | "running"): Promise<Refusal | undefined> {
+    const record = this.#find(ref);
+    if (isRefusal(record)) return record;
+    const wanted = state === "paused" ? "running" : "paused";
+    if (record.container.state !== wanted) {
+      const { id } = record.container;
+      return refuse("failed-precondition", `Container ${id} is not ${wanted}`);
+    }
+    record.container = { ...record.container, state };
+    this.#event(state === "paused" ? "pause" : "unpause", record.container);
+    return undefined;
+  }
+  async restart(ref: string): Promise<Refusal | undefined> {
+    const record = this.#find(ref);
+    if (isRefusal(record)) return record;
+    if (record.container.state === "running") await this.stop(ref);
+    return this.start(ref);
+  }
+  async setRestart(ref: string, restart: RestartRule): Promise<Refusal | undefined> {
+    const record = this.#find(ref);
+    if (isRefusal(record)) return record;
+    const { container } = record;
+    record.container = { ...container, spec: { ...container.spec, restart } };
+    return undefined;
+  }
+  async setLimits(ref: string, limits: Limits): Promise<Refusal | undefined> {
+    const record = this.#find(ref);
+    if (isRefusal(record)) return record;
+    const { container } = record;
+    record.container = { ...container, spec: { ...container.spec, limits } };
+    return undefined;
+  }
+  async writtenBytes(ref: string): Promise<number | Refusal> {
+    const record = this.#find(ref);
+    return isRefusal(record) ? record : 12;
+  }
+  async connect(ref: string, wish: EndpointWish): Promise<Refusal | undefined> {
+    const record = this.#find(ref);
+    if (isRefusal(record)) return record;
+    const { container } = record;
+    const given = this.node.giveEndpoint(wish.network, container.spec.name, container.id);
+    if (isRefusal(given)) return given;
+    record.container = { ...container, endpoints: [...container.endpoints, given] };
+    return undefined;
+  }
+  async disconnect(ref: string, network: string): Promise<Refusal | undefined> {
+    const record = this.#find(ref);
+    if (isRefusal(record)) return record;
+    const { container } = record;
+    const gone = container.endpoints.find((each) => each.network.spec?.name === network);
+    if (gone === undefined) {
+      return refuse(
+        "permission-denied",
+        `container ${container.id} is not connected to network ${network}`,
+      );
+    }
+    this.node.takeEndpoint(gone.endpoint.id);
+    const endpoints = container.endpoints.filter((each) => each !== gone);
+    record.container = { ...container, endpoints };
+    return undefined;
+  }
+  async stats(): Promise<Refusal> {
+    return UNSERVED;
+  }
+  async top(): Promise<Refusal> {
+    return UNSERVED;
+  }
+  async statPath(): Promise<Refusal> {
+    return UNSERVED;
+  }
+  async readPath(): Promise<Refusal> {
+    return UNSERVED;
+  }
+  async writePath(): Promise<Refusal | undefined> {
+    return UNSERVED;
+  }
+
   async start(ref: string): Promise<Refusal | undefined> {
     const record = this.#find(ref);
     if (isRefusal(record)) return record;
     const { container } = record;
     const given: Container["endpoints"][number][] = [];
     for (const wish of container.spec.endpoints) {
+      // What is on this node's own networks needs no address here.
+      if (this.node.localNets.find(wish.network) !== undefined) continue;
       const attached = this.node.giveEndpoint(wish.network, container.spec.name, container.id);
       if (isRefusal(attached)) {
         for (const each of given) this.node.takeEndpoint(each.endpoint.id);

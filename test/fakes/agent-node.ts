@@ -1,32 +1,40 @@
 // An AgentNode without kernel, disk or manager process. Several on one FakeSwarm are a swarm.
 
+import { NO_IMAGES } from "../../agent/loops/none.js";
+import { LOCKED, locked, notLocked, wrongUnlockKey } from "../../agent/member/words.js";
 import type {
   AgentNode,
   Attachment,
   Attachments,
   AttachWish,
   HostFacts,
+  Images,
   InitSwarm,
   JoinSwarm,
   LocalNodeState,
   Membership,
   NodeEvent,
   SwarmStatus,
+  Volumes,
 } from "../../agent/seams.js";
 import { type Clock, systemClock } from "../../common/clock.js";
 import { isRefusal, type Refusal, refuse } from "../../common/fault.js";
 import { newLocalId } from "../../common/ids.js";
 import { joinTokenOf } from "../../common/join-token.js";
-import { type Random, seededRandom } from "../../common/random.js";
+import { type Random, seededRandom, systemRandom } from "../../common/random.js";
+import { parseUnlockKey } from "../../common/unlock-key.js";
 import { Topic } from "../../common/watch.js";
-import type { ControlClient } from "../../proto/gen/control.js";
+import { type BackupResponse, RecoverResponse } from "../../proto/gen/admin.js";
+import type { ControlClient, Inquiry, InquiryPart } from "../../proto/gen/control.js";
 import { type Endpoint, type Network, Role } from "../../proto/gen/types.js";
 import { FakeContainers } from "./agent-containers.js";
-import { FakeSwarm } from "./agent-swarm.js";
+import { FakeSwarm, type SwarmKind } from "./agent-swarm.js";
+import { fakeLocalNets } from "./local-nets.js";
+import { NO_VOLUMES } from "./none.js";
 
 const RECENT_MAX = 256;
 
-export const WORDS = {
+const WORDS = {
   already:
     'This node is already part of a swarm. Use "docker swarm leave" to leave this swarm and join another one.',
   notPart: "This node is not part of a swarm",
@@ -110,18 +118,28 @@ export class FakeAgentNode implements AgentNode, Membership {
     };
   }
 
+  async recover(): Promise<RecoverResponse | Refusal> {
+    if (!this.swarm) return refuse("unavailable", WORDS.worker);
+    return this.plan;
+  }
+  async backup(): Promise<BackupResponse | Refusal> {
+    return refuse("unavailable", WORDS.worker);
+  }
+  async restore(): Promise<Refusal> {
+    return refuse("unavailable", WORDS.already);
+  }
+  /** What recovering comes to. */
+  plan = RecoverResponse.fromPartial({ isWhole: true });
+
   async init(request: InitSwarm): Promise<{ readonly nodeId: string } | Refusal> {
     if (this.swarm && !request.forceNewCluster) return refuse("unavailable", WORDS.already);
     if (request.advertiseAddr !== "" && !/^[\d.]+(:\d+)?$|^eth0$/.test(request.advertiseAddr)) {
       return refuse("invalid-argument", WORDS.badAddress);
     }
-    if (request.spec?.autolockManagers) {
-      return refuse("unimplemented", "autolock is not part of this release of Skein");
-    }
     this.swarm = new FakeSwarm(() => this.clock.nowMs(), request.spec);
     this.swarm.events.on("event", (event) => {
       this.publish({
-        type: event.kind as "network",
+        type: event.kind as SwarmKind,
         action: event.action,
         id: event.id,
         attributes: { name: event.name },
@@ -133,6 +151,7 @@ export class FakeAgentNode implements AgentNode, Membership {
     this.swarm.addNode({ id: this.nodeId, ...this.facts }, Role.MANAGER, port);
     this.world.swarms.set(`${this.facts.addr}:${port}`, this.swarm);
     this.state = "active";
+    await this.localNets.ensureGateway();
     return { nodeId: this.nodeId };
   }
 
@@ -155,6 +174,7 @@ export class FakeAgentNode implements AgentNode, Membership {
     this.nodeId = swarm.newId();
     swarm.addNode({ id: this.nodeId, ...this.facts }, role);
     this.state = "active";
+    await this.localNets.ensureGateway();
     return { role };
   }
 
@@ -170,10 +190,37 @@ export class FakeAgentNode implements AgentNode, Membership {
     return undefined;
   }
 
+  async unlock(unlockKey: string): Promise<Refusal | undefined> {
+    if (this.state !== "locked") {
+      const client = this.control();
+      return isRefusal(client) ? client : notLocked();
+    }
+    const key = parseUnlockKey(unlockKey);
+    if (isRefusal(key)) return key;
+    if (!this.swarm?.cluster.unlockKey.equals(key)) return wrongUnlockKey();
+    this.state = "active";
+    this.error = "";
+    return undefined;
+  }
+
+  /** As after a start in an autolocked swarm. */
+  lock(): void {
+    this.state = "locked";
+    this.error = LOCKED;
+  }
+
   control(): ControlClient | Refusal {
+    if (this.state === "locked") return locked();
     if (!this.swarm) return refuse("unavailable", WORDS.noManager);
     if (this.status().role !== Role.MANAGER) return refuse("unavailable", WORDS.worker);
     return this.swarm.client();
+  }
+
+  async setAddr(nodeId: string, addr: string) {
+    if (!this.status().managers.some((each) => each.nodeId === nodeId) && nodeId !== this.nodeId) {
+      return refuse("not-found", `node ${nodeId} is no manager that this node knows`);
+    }
+    return { addr: addr.includes(":") ? addr : `${addr}:2377`, hereOnly: nodeId !== this.nodeId };
   }
 
   async managerStatus() {
@@ -193,8 +240,13 @@ export class FakeAgentNode implements AgentNode, Membership {
       listenAddr: "0.0.0.0:2377",
       advertiseAddr: `${this.facts.addr}:2377`,
       leaderAddr: `${this.facts.addr}:2377`,
+      progress: [],
       port: undefined,
     };
+  }
+
+  async managerReports() {
+    return undefined;
   }
 
   // ---- Networks ---------------------------------------------------------------------------------
@@ -261,6 +313,14 @@ export class FakeAgentNode implements AgentNode, Membership {
     });
   }
 
+  images: Images = NO_IMAGES;
+  volumes: Volumes = NO_VOLUMES;
+  readonly localNets = fakeLocalNets(
+    { publish: ({ timeNs: _, ...event }) => this.publish(event) },
+    systemRandom,
+    { ...systemClock, nowMs: () => this.clock.nowMs() },
+  );
+
   host(): HostFacts {
     return {
       hostname: this.facts.hostname,
@@ -271,8 +331,34 @@ export class FakeAgentNode implements AgentNode, Membership {
       cpus: 2,
       memoryBytes: 25_276_502_016,
       stateDir: "/var/lib/skein",
+      containerd: undefined,
+      cgroupVersion: 1,
+      labels: {},
+      genericResources: [],
+      dataPath: { wish: "auto", path: "kernel", why: [] },
       agentId: `00000000-0000-4000-8000-${this.facts.addr.replace(/\D/g, "").padStart(12, "0")}`,
     };
+  }
+
+  /** What is wrong with the machine. */
+  trouble: readonly string[] = [];
+
+  found: ReturnType<AgentNode["findings"]> = [];
+
+  findings() {
+    return this.found;
+  }
+
+  /** What every inquiry is answered. */
+  parts: readonly InquiryPart["part"][] = [];
+  readonly inquiries: Inquiry[] = [];
+  async *inquire(inquiry: Inquiry): AsyncGenerator<InquiryPart["part"]> {
+    this.inquiries.push(inquiry);
+    yield* this.parts;
+  }
+
+  warnings(): readonly string[] {
+    return this.trouble;
   }
 
   async metrics(): Promise<string> {

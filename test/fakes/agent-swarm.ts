@@ -6,10 +6,12 @@ import { Readable } from "node:stream";
 import { status as GrpcStatus, Metadata, type ServiceError } from "@grpc/grpc-js";
 import { type Refusal, refuse } from "../../common/fault.js";
 import { newSwarmId } from "../../common/ids.js";
-import { seededRandom } from "../../common/random.js";
+import { seededRandom, systemRandom } from "../../common/random.js";
+import { newUnlockKey } from "../../common/unlock-key.js";
 import type {
   ControlClient,
   CreateNetworkRequest,
+  NodeCheck,
   ProbeRequest,
   ProbeResult,
   RemoveNodeRequest,
@@ -25,14 +27,15 @@ import {
   EndpointKind,
   type Meta,
   type Network,
-  type NetworkSpec,
+  NetworkSpec,
   type Node,
   NodeState,
   Role,
 } from "../../proto/gen/types.js";
+import { FakeServices } from "./agent-swarm-services.js";
 
 // A certificate of nobody: the key was thrown away when it was made.
-export const FAKE_ROOT = Buffer.from(`-----BEGIN CERTIFICATE-----
+const FAKE_ROOT = Buffer.from(`-----BEGIN CERTIFICATE-----
 MIIBajCCARCgAwIBAgIUZxg6LAYK1sJ/+E7mJlin9F9FSYowCgYIKoZIzj0EAwIw
 EzERMA8GA1UEAxMIc3dhcm0tY2EwHhcNMjYxMTIxMDM1ODAwWhcNNDYxMTE2MDM1
 ODAwWjATMREwDwYDVQQDEwhzd2FybS1jYTBZMBMGByqGSM49AgEGCCqGSM49AwEH
@@ -55,6 +58,8 @@ const REFUSAL_STATUS: Readonly<Record<Refusal["code"], GrpcStatus>> = {
   unimplemented: GrpcStatus.UNIMPLEMENTED,
 };
 
+export type SwarmKind = "network" | "node" | "service" | "secret" | "config";
+
 export interface FakeNodeFacts {
   readonly id: string;
   readonly hostname: string;
@@ -66,11 +71,15 @@ export class FakeSwarm {
   readonly nodes: Node[] = [];
   readonly networks: Network[] = [];
   readonly endpoints: Endpoint[] = [];
+  readonly work = new FakeServices(this);
   readonly events = new EventEmitter<{ event: [SwarmEvent] }>();
   cluster: Cluster;
   leaderNodeId = "";
+  unheardManagers: string[] = [];
   /** What `probeNetwork` answers. */
   probeResults: readonly ProbeResult[] = [];
+  /** What `checkSwarm` answers. */
+  checkResults: readonly NodeCheck[] = [];
   /** Refuses every call, as a manager without a leader does. */
   outage: Refusal | undefined;
   #version = 10;
@@ -99,10 +108,16 @@ export class FakeSwarm {
       rootCaCert: FAKE_ROOT,
       rootCaKey: Buffer.alloc(0),
       joinSecrets: { worker: this.secret(), manager: this.secret() },
+      unlockKey: spec.autolockManagers ? newUnlockKey(systemRandom) : Buffer.alloc(0),
       defaultAddrPools: ["10.0.0.0/8"],
       subnetSize: 24,
       dataPathPort: 4789,
+      dataPathMove: undefined,
+      dataPathProblem: "",
       removedNodes: [],
+      removed: [],
+      longestCertLifeMs: 0,
+      generation: 0,
       issuerSubject: Buffer.from("MBMxETAPBgNVBAMTCHN3YXJtLWNh", "base64"),
       issuerPublicKey: Buffer.from("public key"),
     };
@@ -161,6 +176,9 @@ export class FakeSwarm {
             [{ type: "Volume", name: "local" }],
           ),
         kernelVersion: "6.18.44",
+        genericResources: [],
+        wireguard: undefined,
+        dataPath: undefined,
       },
       role,
       state: NodeState.READY,
@@ -171,6 +189,7 @@ export class FakeSwarm {
       publicKeyDigest: Buffer.alloc(32),
       certIssuerSubject: this.cluster.issuerSubject,
       certIssuerPublicKey: this.cluster.issuerPublicKey,
+      silent: false,
     };
     const member = { raftId: this.nodes.length + 1, addr: `${facts.addr}:${managerPort}` };
     this.nodes.push(role === Role.MANAGER ? { ...node, manager: member } : node);
@@ -202,19 +221,7 @@ export class FakeSwarm {
     const network: Network = {
       id: this.newId(),
       meta: this.meta(),
-      spec: {
-        labels: {},
-        driver: "overlay",
-        driverOpts: {},
-        attachable: false,
-        internal: false,
-        ingress: false,
-        ipv6: false,
-        ipam: [],
-        ipamDriver: "default",
-        ipamOptions: {},
-        ...spec,
-      },
+      spec: { ...NetworkSpec.create({ driver: "overlay", ipamDriver: "default" }), ...spec },
       vni: vnis === undefined ? 4096 + number : Number(vnis.split(",")[0]),
       subnets,
       mtuBytes: 0,
@@ -223,7 +230,7 @@ export class FakeSwarm {
     return network;
   }
 
-  /** An endpoint on the network, with the next address. */
+  /** An endpoint that a person asked for, on the network of this name or id. */
   attach(networkId: string, nodeId: string, name: string, ownerId: string): Endpoint | Refusal {
     const network = this.networks.find(
       ({ id, spec }) => id === networkId || spec?.name === networkId,
@@ -232,6 +239,17 @@ export class FakeSwarm {
     if (!network.spec?.attachable) {
       return refuse("failed-precondition", `network ${network.spec?.name} not manually attachable`);
     }
+    const wish = { nodeId, name, ownerId, kind: EndpointKind.ATTACHMENT, aliases: [] };
+    return this.give(network.id, wish) ?? refuse("not-found", `network ${networkId} not found`);
+  }
+
+  /** An endpoint on the network, with the next address; undefined: there is no such network. */
+  give(
+    networkId: string,
+    wish: Pick<Endpoint, "nodeId" | "name" | "ownerId" | "kind" | "aliases">,
+  ): Endpoint | undefined {
+    const network = this.networks.find(({ id }) => id === networkId);
+    if (!network) return undefined;
     const last = 2 + this.endpoints.filter((each) => each.networkId === network.id).length;
     const cidr = network.subnets[0]?.cidr ?? "10.0.0.0/24";
     const address = cidr.replace(/\.\d+\//, `.${last}/`);
@@ -240,15 +258,13 @@ export class FakeSwarm {
       id: Buffer.from(this.random.bytes(32)).toString("hex"),
       meta: this.meta(),
       networkId: network.id,
-      nodeId,
-      kind: EndpointKind.ATTACHMENT,
-      name,
-      aliases: [],
-      ownerId,
+      ...wish,
       ipv4: address,
       ipv6: "",
       mac: `02:42:${bytes.map((each) => each.toString(16).padStart(2, "0")).join(":")}`,
       hostname: "",
+      serviceId: wish.kind === EndpointKind.VIP ? wish.ownerId : "",
+      serving: false,
     };
     this.endpoints.push(endpoint);
     return endpoint;
@@ -259,7 +275,7 @@ export class FakeSwarm {
     if (i >= 0) this.endpoints.splice(i, 1);
   }
 
-  announce(kind: "network" | "node", action: string, id: string, name: string): void {
+  announce(kind: SwarmKind, action: string, id: string, name: string): void {
     const timeMs = this.nowMs();
     this.events.emit("event", { kind, action, id, name, timeMs, attributes: {} });
   }
@@ -283,8 +299,14 @@ export class FakeSwarm {
       };
     const methods = {
       getCluster: unary(() => this.cluster),
+      getUnlockKey: unary(() => ({ key: this.cluster.unlockKey })),
       updateCluster: unary((request: UpdateClusterRequest) => this.#updateCluster(request)),
-      listNodes: unary(() => ({ nodes: [...this.nodes], leaderNodeId: this.leaderNodeId })),
+      listNodes: unary(() => ({
+        nodes: [...this.nodes],
+        leaderNodeId: this.leaderNodeId,
+        unheardManagers: this.unheardManagers,
+        clocks: [],
+      })),
       updateNode: unary((request: UpdateNodeRequest) => this.#updateNode(request)),
       removeNode: unary((request: RemoveNodeRequest) => this.#removeNode(request)),
       listNetworks: unary(() => ({ networks: [...this.networks] })),
@@ -295,6 +317,11 @@ export class FakeSwarm {
           (each) => networkId === "" || each.networkId === networkId,
         ),
       })),
+      ...this.work.methods(unary),
+      checkSwarm: () => {
+        const stream = Readable.from(this.checkResults);
+        return Object.assign(stream, { cancel: () => void stream.destroy() });
+      },
       probeNetwork: (_request: ProbeRequest) => {
         const stream = Readable.from(this.probeResults);
         return Object.assign(stream, { cancel: () => void stream.destroy() });
@@ -312,12 +339,19 @@ export class FakeSwarm {
       ...this.cluster,
       meta: this.meta(this.cluster.meta),
       spec: request.spec,
+      unlockKey: this.#unlockKey(request),
       joinSecrets: {
         worker: request.rotateWorkerToken ? this.secret() : (secrets?.worker ?? ""),
         manager: request.rotateManagerToken ? this.secret() : (secrets?.manager ?? ""),
       },
     };
     return this.cluster;
+  }
+
+  #unlockKey({ spec, rotateUnlockKey }: UpdateClusterRequest): Buffer {
+    if (!spec?.autolockManagers) return Buffer.alloc(0);
+    const { unlockKey } = this.cluster;
+    return unlockKey.length > 0 && !rotateUnlockKey ? unlockKey : newUnlockKey(systemRandom);
   }
 
   #updateNode(request: UpdateNodeRequest): Node | Refusal {
@@ -334,6 +368,7 @@ export class FakeSwarm {
     const member = { raftId: 9, addr: `${node.addr}:2377` };
     const manager = role === Role.MANAGER ? (node.manager ?? member) : undefined;
     this.changeNode(node.id, { spec: request.spec, role, manager });
+    this.work.nodesChanged();
     this.announce("node", "update", node.id, node.description?.hostname ?? "");
     return this.node(node.id) ?? node;
   }

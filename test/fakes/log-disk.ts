@@ -18,6 +18,15 @@ export class MemoryLogDisk implements LogDisk {
 
   async load(): Promise<StoredLog> {
     this.#closed = false;
+    return this.peek();
+  }
+
+  begin(snapshot: RaftSnapshot): void {
+    this.snapshot = snapshot;
+  }
+
+  /** What it holds, whoever uses it. */
+  peek(): StoredLog {
     const { hardState, snapshot } = this;
     const after = snapshot?.meta?.index ?? 0;
     const entries = this.entries.filter((entry) => entry.index > after);

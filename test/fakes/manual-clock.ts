@@ -57,8 +57,11 @@ export class ManualClock implements Clock {
   }
 
   #next(endMs: number): Alarm | undefined {
-    const due = [...this.#alarms].filter((alarm) => alarm.atMs <= endMs);
-    return due.sort((a, b) => a.atMs - b.atMs)[0];
+    let first: Alarm | undefined;
+    for (const alarm of this.#alarms) {
+      if (alarm.atMs <= endMs && (first === undefined || alarm.atMs < first.atMs)) first = alarm;
+    }
+    return first;
   }
 }
 

@@ -5,7 +5,7 @@ import type { Endpoints, EventPublisher, Place, Placing } from "../../agent/loop
 import type { NodeEvent } from "../../agent/seams.js";
 import { Fault, type Refusal } from "../../common/fault.js";
 import type { AttachRequest, AttachResponse } from "../../proto/gen/dispatcher.js";
-import { EndpointKind, type Network } from "../../proto/gen/types.js";
+import { EndpointKind, type Network, NetworkSpec } from "../../proto/gen/types.js";
 
 export class FakeEndpoints implements Endpoints {
   readonly given = new Map<string, AttachResponse>();
@@ -14,6 +14,13 @@ export class FakeEndpoints implements Endpoints {
   refusal: Refusal | undefined;
   isReachable = true;
   #last = 1;
+
+  assigned(endpointId: string) {
+    const known = this.given.get(endpointId);
+    return known?.endpoint && known.network
+      ? { endpoint: known.endpoint, network: known.network }
+      : undefined;
+  }
 
   async attach(request: AttachRequest): Promise<AttachResponse | Refusal> {
     this.asked.push(request);
@@ -42,6 +49,8 @@ export class FakeEndpoints implements Endpoints {
         ipv6: "",
         mac: `02:42:0a:00:01:${this.#last.toString(16).padStart(2, "0")}`,
         hostname: request.hostname,
+        serviceId: "",
+        serving: false,
       },
       network: network(request.network),
     };
@@ -60,19 +69,7 @@ function network(name: string): Network {
   return {
     id: "n1",
     meta: undefined,
-    spec: {
-      name,
-      labels: {},
-      driver: "overlay",
-      driverOpts: {},
-      attachable: true,
-      internal: false,
-      ingress: false,
-      ipv6: false,
-      ipam: [],
-      ipamDriver: "default",
-      ipamOptions: {},
-    },
+    spec: NetworkSpec.create({ name, driver: "overlay", attachable: true, ipamDriver: "default" }),
     vni: 4097,
     subnets: [{ cidr: "10.0.1.0/24", gateway: "10.0.1.1", ipRange: "" }],
     mtuBytes: 0,

@@ -3,9 +3,9 @@ import { setMaxListeners } from "node:events";
 import { silentLogger } from "../../common/log.js";
 import { seededRandom } from "../../common/random.js";
 import { startConsensus } from "../../manager/loops/consensus.js";
-import type { Bootstrap, RunningConsensus } from "../../manager/loops/consensus-options.js";
-import type { StateMachine } from "../../manager/seams.js";
-import { ConfChangeKind, type RaftMember } from "../../proto/gen/raft.js";
+import type { RunningConsensus } from "../../manager/loops/consensus-options.js";
+import type { Bootstrap, StateMachine } from "../../manager/seams.js";
+import { ConfChangeKind, type Entry, EntryKind, type RaftMember } from "../../proto/gen/raft.js";
 import { MemoryLogDisk } from "./log-disk.js";
 import { ManualClock, settle } from "./manual-clock.js";
 import { RaftNetwork } from "./raft-network.js";
@@ -37,6 +37,11 @@ export interface Manager {
 
 export function member(raftId: number, learner = false): RaftMember {
   return { raftId, nodeId: `node${raftId}`, addr: `10.0.0.${raftId}:2377`, learner };
+}
+
+/** Any two of an index and a term are the same, but for `text`. */
+export function entry(index: number, term: number, text = `${term}.${index}`): Entry {
+  return { term, index, kind: EntryKind.NORMAL, data: Buffer.from(text) };
 }
 
 const TICK_MS = 100;

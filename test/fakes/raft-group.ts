@@ -28,6 +28,8 @@ export class RaftGroup {
   readonly #isolated = new Set<number>();
   /** Messages of these kinds are lost. */
   readonly lost = new Set<MessageKind>();
+  /** Answers whether a message arrives. */
+  arrivals: (message: RaftMessage) => boolean = () => true;
 
   constructor(ids: readonly number[], learners: readonly number[] = []) {
     const members = ids.map((id) => member(id, learners.includes(id)));
@@ -137,7 +139,7 @@ export class RaftGroup {
   #send(from: number, message: RaftMessage): void {
     this.sent.push(message);
     if (this.#isolated.has(from) || this.#isolated.has(message.to)) return;
-    if (this.lost.has(message.kind)) return;
+    if (this.lost.has(message.kind) || !this.arrivals(message)) return;
     this.#queue.push(RaftMessage.decode(RaftMessage.encode(message).finish()));
   }
 }

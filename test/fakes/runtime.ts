@@ -1,6 +1,7 @@
 // A twin of the process runtime: its "commands" end when the test says so, and, like the real ones,
 // go on when the agent that started them is gone.
 import { type Duplex, PassThrough, Readable } from "node:stream";
+import type { ContainerStats, Limits } from "../../agent/seams.js";
 import type { ContainerDisk } from "../../agent/task/keeping.js";
 import type { ContainerRecord } from "../../agent/task/life.js";
 import type {
@@ -11,8 +12,9 @@ import type {
   Started,
   StartedExec,
   Supervised,
+  Surroundings,
 } from "../../agent/task/runtime.js";
-import { Fault } from "../../common/fault.js";
+import { Fault, refuse } from "../../common/fault.js";
 
 export class FakeProcess implements Supervised {
   exited: Promise<Exit>;
@@ -37,7 +39,11 @@ export class FakeProcess implements Supervised {
     return this;
   }
 
-  async go(): Promise<Started> {
+  surroundings: Surroundings | undefined;
+
+  async go(surroundings: Surroundings): Promise<Started> {
+    this.runtime.mustAnswer();
+    this.surroundings = surroundings;
     const { failure } = this.runtime;
     if (failure !== undefined) return { kind: "failed", ...failure };
     this.hasGone = true;
@@ -62,12 +68,26 @@ export class FakeProcess implements Supervised {
   }
 
   async exec(): Promise<StartedExec> {
-    const stream = new PassThrough();
-    const exited = Promise.resolve(0);
+    const stream = new PassThrough().resume();
+    const exited = Promise.resolve(this.runtime.execExit);
     return { kind: "running", exec: { pid: 101, stream, exited, resize: () => undefined } };
   }
 
+  async pause(): Promise<void> {}
+  async unpause(): Promise<void> {}
+  limits: Limits | undefined;
+  async limit(limits: Limits): Promise<undefined> {
+    this.limits = limits;
+  }
+  async stats(): Promise<ContainerStats> {
+    throw new Fault("NOT_A_CGROUP");
+  }
+  async pids(): Promise<readonly number[]> {
+    return [100];
+  }
+
   async destroy(): Promise<void> {
+    this.runtime.mustAnswer();
     if (this.hasGone && this.exit === undefined) this.end(137);
     this.runtime.processes.delete(this.launch.id);
   }
@@ -83,10 +103,23 @@ export class FakeProcess implements Supervised {
   }
 }
 
+const UNSERVED = refuse("unimplemented", "not in the fake");
+
 export class FakeRuntime implements Runtime {
   readonly processes = new Map<string, FakeProcess>();
+  /** What further commands end with. */
+  execExit = 0;
+  /** What is at a path of every container. */
+  readonly files = new Map<string, string>();
   /** What the next commands meet. */
   failure: { readonly exitCode: number; readonly message: string } | undefined;
+
+  /** As containerd that was killed: nothing can be asked of it. */
+  isAway = false;
+
+  mustAnswer(): void {
+    if (this.isAway) throw new Fault("CONTAINERD", { status: "UNAVAILABLE" });
+  }
 
   async prepare(launch: Launch): Promise<Supervised> {
     const process = new FakeProcess(launch, this);
@@ -94,7 +127,36 @@ export class FakeRuntime implements Runtime {
     return process;
   }
 
+  /** What `create` made of a container. */
+  readonly made = new Set<string>();
+
+  async create({ id }: Omit<Launch, "life">): Promise<void> {
+    this.made.add(id);
+    this.mustAnswer();
+  }
+
+  async writtenBytes(): Promise<undefined> {
+    return undefined;
+  }
+
+  async erase(id: string): Promise<void> {
+    await this.forget(id);
+    this.made.delete(id);
+  }
+
+  readonly paths = {
+    stat: async () => UNSERVED,
+    read: async (_id: string, path: string) => {
+      const text = this.files.get(path);
+      if (text === undefined) return UNSERVED;
+      const stat = { name: path, size: 0, mode: 0, mtimeMs: 0, linkTarget: "" };
+      return { stat, tar: Readable.from([Buffer.from(text)]) };
+    },
+    write: async () => UNSERVED,
+  };
+
   async adopt(id: string, life: number): Promise<Adopted> {
+    this.mustAnswer();
     const process = this.processes.get(id);
     if (process === undefined || process.launch.life !== life || !process.hasGone) {
       this.processes.delete(id);
@@ -108,7 +170,12 @@ export class FakeRuntime implements Runtime {
     return Readable.from([]);
   }
 
+  hasLeft(id: string): boolean {
+    return this.processes.has(id);
+  }
+
   async forget(id: string): Promise<void> {
+    this.mustAnswer();
     this.processes.delete(id);
   }
 }

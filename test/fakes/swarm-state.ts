@@ -35,6 +35,8 @@ export class SwarmState {
   readonly store = new Store();
   /** Every entry that was applied, to be applied elsewhere too. */
   readonly log: { readonly index: number; readonly data: Uint8Array }[] = [];
+  /** The leader's clock. */
+  nowMs = 1_000;
   #counter = 0;
   readonly #random = seededRandom(1);
 
@@ -47,6 +49,7 @@ export class SwarmState {
       issuerSubject: Buffer.from("subject"),
       issuerPublicKey: Buffer.from("public"),
       joinSecrets: { worker: "w", manager: "m" },
+      unlockKey: Buffer.alloc(0),
       defaultAddrPools: options.pools ?? [],
       subnetSize: options.subnetSize ?? 0,
       dataPathPort: 0,
@@ -66,7 +69,7 @@ export class SwarmState {
 
   get context(): Context {
     return {
-      nowMs: 1_000,
+      nowMs: this.nowMs,
       newId: () => `id${++this.#counter}`,
       randomBytes: (length) => this.#random.bytes(length),
     };

@@ -1,5 +1,5 @@
 // Raft under loss, delay, duplication, partitions, crashes and membership changes. To replay a seed:
-//   RAFT_SEED=17 npx vitest run --project unit test/sim/raft-sim.test.ts
+//   RAFT_SEED=17 npx vitest run --project sim test/sim/raft-sim.test.ts
 // RAFT_SEEDS=n runs n seeds of each kind instead of the default.
 import { afterEach, describe, expect, test } from "vitest";
 import { RaftLog } from "../../manager/raft/log.js";

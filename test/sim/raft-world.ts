@@ -10,6 +10,7 @@ import {
   type Entry,
   EntryKind,
   type HardState,
+  MessageKind,
   type RaftMember,
   RaftMessage,
   type RaftSnapshot,
@@ -336,9 +337,15 @@ export class RaftWorld {
 
   #send(message: RaftMessage): void {
     const { random, faults } = this;
-    if (this.#isCut(message.from) || random.below(100) < faults.lossPercent) return;
-    const copies = random.below(100) < faults.duplicatePercent ? 2 : 1;
+    if (this.#isCut(message.from)) return;
     const bytes = RaftMessage.encode(message).finish();
+    if (message.kind === MessageKind.NO_VOTE) {
+      // It changes nothing, and so no chance is spent on it.
+      this.#flying.push({ at: this.#now, bytes, to: message.to });
+      return;
+    }
+    if (random.below(100) < faults.lossPercent) return;
+    const copies = random.below(100) < faults.duplicatePercent ? 2 : 1;
     for (let i = 0; i < copies; i++) {
       this.#flying.push({ at: this.#now + random.below(faults.delayMax), bytes, to: message.to });
     }
