@@ -102,6 +102,15 @@ describe("errors have dockerd's status and words", () => {
       "network nosuch not found",
     ],
     [
+      "Docker's default network",
+      "h1",
+      "DELETE",
+      "/v1.41/networks/bridge",
+      undefined,
+      403,
+      "bridge is a pre-defined network and cannot be removed",
+    ],
+    [
       "a network of Docker's own",
       "h1",
       "DELETE",
@@ -156,13 +165,13 @@ describe("errors have dockerd's status and words", () => {
       "service nosuch not found",
     ],
     [
-      "creating a service",
+      "creating a service of nothing",
       "h1",
       "POST",
       "/v1.41/services/create",
       {},
-      501,
-      "services are not part of this release of Skein",
+      400,
+      "mismatched Runtime and *Spec fields",
     ],
     [
       "unlocking",
@@ -312,5 +321,71 @@ describe("a manager that cannot answer", () => {
       "Swarm.Error",
       expect.stringContaining("does not have a leader"),
     );
+  });
+
+  test("says in /info and the doctor what is wrong with it, and not that others are away", async () => {
+    const { refuse } = await import("../../common/fault.js");
+    const swarm = h1.node.swarm;
+    if (!swarm) throw new Error("there is a swarm");
+    const why = "the manager of this node does not run: x.log is damaged at byte 8.";
+    swarm.outage = refuse("unavailable", why);
+    const info = await h1.http("GET", "/info");
+    const doctor = await h1.http("GET", "/skein/v1/doctor");
+    swarm.outage = undefined;
+    expect(info.json).toHaveProperty("Swarm.Error", why);
+    expect(doctor.json).toMatchObject({
+      Findings: [{ What: why, Remedy: expect.stringMatching(/^Ask another manager/) }],
+    });
+  });
+
+  test("is shown as unreachable by the others, whatever its node's session says", async () => {
+    const swarm = h1.node.swarm;
+    if (!swarm) throw new Error("there is a swarm");
+    const reachability = async () => {
+      const { json } = await h1.http("GET", "/nodes");
+      return (json as { ID: string; Status: object; ManagerStatus?: object }[])
+        .filter((node) => node.ManagerStatus !== undefined)
+        .map(({ Status, ManagerStatus }) => ({ ...Status, ...ManagerStatus }));
+    };
+    const [first] = swarm.nodes;
+    expect(await reachability()).toMatchObject([{ State: "ready", Reachability: "reachable" }]);
+    swarm.unheardManagers = [first?.id ?? ""];
+    expect(await reachability()).toMatchObject([{ State: "ready", Reachability: "unreachable" }]);
+    swarm.unheardManagers = [];
+  });
+});
+
+describe("a network of this node alone", () => {
+  test("is made with the driver that is Docker's default, shown, and removed", async () => {
+    const body = {
+      Name: "alone",
+      Labels: { tier: "front" },
+      IPAM: { Config: [{ Subnet: "10.9.0.0/24", Gateway: "10.9.0.254" }] },
+      Options: { "com.docker.network.bridge.enable_icc": "false" },
+    };
+    const made = await h1.http("POST", "/networks/create", body);
+    expect(made.status).toBe(201);
+    const { Id: id } = made.json as { Id: string };
+    expect(id).toMatch(/^[0-9a-f]{64}$/);
+    expect((await h1.http("GET", `/v1.41/networks/${id.slice(0, 12)}`)).json).toMatchObject({
+      Name: "alone",
+      Scope: "local",
+      Driver: "bridge",
+      IPAM: { Config: [{ Subnet: "10.9.0.0/24", Gateway: "10.9.0.254" }] },
+      Options: { "com.docker.network.bridge.enable_icc": "false" },
+      Labels: { tier: "front" },
+      Containers: {},
+    });
+    const again = await h1.http("POST", "/networks/create", { Name: "alone" });
+    expect([again.status, again.json]).toEqual([
+      409,
+      { message: "network with name alone already exists" },
+    ]);
+    const clash = { Name: "clash", IPAM: { Config: [{ Subnet: "10.9.0.0/16" }] } };
+    expect((await h1.http("POST", "/networks/create", clash)).json).toEqual({
+      message: "Pool overlaps with other one on this address space",
+    });
+    expect((await h1.http("DELETE", "/networks/alone")).status).toBe(204);
+    expect((await h1.http("GET", "/networks/alone")).status).toBe(404);
   });
 });

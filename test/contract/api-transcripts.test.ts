@@ -3,9 +3,9 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { Role } from "../../proto/gen/types.js";
 import { meant } from "./api-differences.js";
-import { type ApiLab, apiLab, type Ran } from "./api-lab.js";
-import { saysTheSameWords } from "./docker-client.js";
-import { normalised, readTranscript, type Transcript } from "./transcript.js";
+import { type ApiLab, apiLab } from "./api-lab.js";
+import { speakerTo } from "./says.js";
+import { normalised, type Transcript } from "./transcript.js";
 
 // dockerd 20.10 of the transcripts speaks 1.41: what newer versions add is compared in api-shapes.test.ts.
 const API_VERSION = "1.41";
@@ -32,23 +32,14 @@ async function argsOf({ args, name }: Transcript): Promise<readonly string[]> {
   });
 }
 
-function says(name: string): void {
-  test(name, async () => {
-    const transcript = readTranscript(name);
-    const host = lab.hosts[transcript.host as "h1"];
-    const ran = await host.docker(await argsOf(transcript), {
-      apiVersion: API_VERSION,
-      stdin: transcript.stdin,
-    });
-    const want = meant(transcript);
-    expect(ran.exitCode, ran.stderr).toBe(want.exitCode);
-    if (saysTheSameWords) expect(comparable(ran)).toEqual(comparable(want));
-  });
-}
-
-function comparable({ exitCode, stdout, stderr }: Ran): Ran {
-  return { exitCode, stdout: normalised(stdout).trimEnd(), stderr: normalised(stderr).trimEnd() };
-}
+const { says } = speakerTo({
+  run: (host, args, stdin) =>
+    lab.hosts[host as "h1"].docker(args, { apiVersion: API_VERSION, stdin }),
+  argsOf,
+  meant,
+  comparable: normalised,
+  patienceMs: 0,
+});
 
 describe("a node that is in no swarm", () => {
   says("swarm-join-token-no-swarm");

@@ -10,3 +10,8 @@ const series = Number(/Docker version (\d+)\./.exec(asked.stdout ?? "")?.[1] ?? 
 
 export const hasDocker = asked.status === 0;
 export const saysTheSameWords = series === WORDED_AS_SERIES;
+
+/** Series 20.10 lacks flags and commands of the transcripts; it says so itself, and nobody of ours is asked. */
+export function isTooOldFor(stderr: string): boolean {
+  return /^unknown (shorthand )?flag: |is not a docker command/.test(stderr) && !saysTheSameWords;
+}

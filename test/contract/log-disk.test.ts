@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, describe, expect, test } from "vitest";
 import { silentLogger } from "../../common/log.js";
+import { Keyring } from "../../manager/disk/keyring.js";
 import { openLogDisk } from "../../manager/disk/log-disk.js";
 import { openStateDir } from "../../manager/disk/state-dir.js";
 import type { LogDisk } from "../../manager/seams.js";
@@ -27,7 +28,7 @@ async function real(): Promise<Bench> {
   const open: LogDisk[] = [];
   return {
     async reopen() {
-      const disk = await openLogDisk({ dir, log: silentLogger() });
+      const disk = await openLogDisk({ dir, keys: await Keyring.open(dir), log: silentLogger() });
       open.push(disk);
       return disk;
     },

@@ -1,19 +1,13 @@
-// What every RaftTransport does, the one in memory and the one over gRPC.
-import { credentials, Server, ServerCredentials } from "@grpc/grpc-js";
+// What every RaftTransport does, the one in memory and the one over connections.
+import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import { afterEach, describe, expect, test } from "vitest";
 import { systemClock } from "../../common/clock.js";
 import { silentLogger } from "../../common/log.js";
-import { createRaftTransport, raftStepHandler } from "../../manager/grpc/raft-transport.js";
 import { makeMessage } from "../../manager/raft/message.js";
 import type { RaftTransport } from "../../manager/seams.js";
-import {
-  EntryKind,
-  MessageKind,
-  RaftClient,
-  type RaftMember,
-  RaftMessage,
-  RaftService,
-} from "../../proto/gen/raft.js";
+import { receiveRaft } from "../../manager/wire/raft-receiver.js";
+import { createRaftTransport } from "../../manager/wire/raft-transport.js";
+import { EntryKind, MessageKind, type RaftMember, RaftMessage } from "../../proto/gen/raft.js";
 import { member } from "../fakes/raft-cluster.js";
 import { RaftNetwork } from "../fakes/raft-network.js";
 
@@ -33,8 +27,8 @@ async function memory(): Promise<Pair> {
   };
 }
 
-async function grpc(): Promise<Pair> {
-  const [one, two] = [await grpcEnd(1), await grpcEnd(2)];
+async function wire(): Promise<Pair> {
+  const [one, two] = [await wireEnd(1), await wireEnd(2)];
   return {
     ends: [one.transport, two.transport],
     members: [one.member, two.member],
@@ -44,34 +38,35 @@ async function grpc(): Promise<Pair> {
   };
 }
 
-async function grpcEnd(raftId: number) {
+async function wireEnd(raftId: number) {
   const transport = createRaftTransport({
     clusterId: "cluster",
     selfRaftId: raftId,
-    connect: ({ addr }) => new RaftClient(addr, credentials.createInsecure()),
+    selfAddr: "",
+    connect: ({ addr }) => connect(Number(addr.split(":")[1]), "127.0.0.1"),
     clock: systemClock,
-    timing: { retryMinMs: 10 },
+    timing: { retryMinMs: 10, dialMs: 4_000 },
     log: silentLogger(),
   });
-  const server = new Server();
-  const step = raftStepHandler({
-    clusterId: "cluster",
-    deliver: (message) => transport.deliver(message),
-    authorize: () => true,
-    hasSeat: () => true,
+  const open = new Set<Socket>();
+  const server = createServer((socket) => {
+    open.add(socket);
+    receiveRaft(socket, {
+      clusterId: "cluster",
+      deliver: (message) => transport.deliver(message),
+      authorize: () => true,
+      hasSeat: () => true,
+    });
   });
-  server.addService(RaftService, { step, join: () => {}, leave: () => {} });
-  const port = await new Promise<number>((resolve, reject) =>
-    server.bindAsync("127.0.0.1:0", ServerCredentials.createInsecure(), (error, at) =>
-      error === null ? resolve(at) : reject(error),
-    ),
-  );
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const { port } = server.address() as AddressInfo;
   return {
     transport,
     member: { ...member(raftId), addr: `127.0.0.1:${port}` },
     async close() {
       await transport.close();
-      server.forceShutdown();
+      server.close();
+      for (const socket of open) socket.destroy();
     },
   };
 }
@@ -93,7 +88,7 @@ function arriving(end: RaftTransport, count: number): Promise<RaftMessage[]> {
   });
 }
 
-for (const [name, make] of Object.entries({ memory, grpc })) {
+for (const [name, make] of Object.entries({ memory, wire })) {
   describe(`a raft transport (${name})`, () => {
     let pair: Pair;
     afterEach(() => pair.close());

@@ -43,6 +43,7 @@ function words(command: string): readonly string[] {
 const PATTERNS: readonly (readonly [RegExp, string])[] = [
   [/-----BEGIN CERTIFICATE-----[\s\S]*?-----END CERTIFICATE-----(\\n)?/g, "<certificate>$1"],
   [/SWMTKN-1-[0-9a-z]{50}-[0-9a-z]{25}/g, "<token>"],
+  [/SWMKEY-1-[A-Za-z0-9+/]{43}/g, "<unlock key>"],
   [/(Public ?Key"?:)\s*"?[A-Za-z0-9+/=]{8,}"?/g, "$1 <key>"],
   [/("CertIssuerPublicKey":)"[^"]*"/g, "$1<key>"],
   [/\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z/g, "<time>"],
@@ -57,5 +58,9 @@ const PATTERNS: readonly (readonly [RegExp, string])[] = [
 ];
 
 export function normalised(text: string): string {
-  return PATTERNS.reduce((now, [pattern, word]) => now.replace(pattern, word), text);
+  const same = PATTERNS.reduce((now, [pattern, word]) => now.replace(pattern, word), text);
+  // The client prints them in the order of a Go map: another one each time.
+  return same.replace(/^( Runtimes: )(.*)$/gm, (_all, label: string, names: string) => {
+    return `${label}${names.split(" ").sort().join(" ")}`;
+  });
 }
