@@ -2,7 +2,6 @@
 // side: keys, certificates and sessions, no kernel.
 import { type ChildProcess, spawn } from "node:child_process";
 import { mkdtemp, rm } from "node:fs/promises";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type ClientDuplexStream, credentials, type ServiceError } from "@grpc/grpc-js";
@@ -29,18 +28,9 @@ import {
 } from "../../proto/gen/dispatcher.js";
 import { RaftClient } from "../../proto/gen/raft.js";
 import type { Role } from "../../proto/gen/types.js";
+import { freeAddr } from "../fakes/free-port.js";
 
 const PATIENCE_MS = 15_000;
-
-/** A port that was free a moment ago: the kernel gives no port twice in a row. */
-export async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  if (address === null || typeof address === "string") throw new Error("no port");
-  return address.port;
-}
 
 export async function until<T>(what: string, look: () => T | undefined | Promise<T | undefined>) {
   const endMs = Date.now() + PATIENCE_MS;
@@ -63,33 +53,60 @@ export class TestManager {
   private constructor(
     private readonly main: string,
     readonly dir: string,
-    readonly addr: string,
+    public addr: string,
+    private readonly nodeFlags: readonly string[],
   ) {
     const local = `unix:${join(dir, "run", "manager.sock")}`;
     this.admin = new AdminClient(local, credentials.createInsecure(), localChannelOptions());
     this.control = new ControlClient(local, credentials.createInsecure(), localChannelOptions());
   }
 
-  static async start(main: string): Promise<TestManager> {
+  /** `nodeFlags`: of Node itself, to profile with. */
+  static async start(main: string, nodeFlags: readonly string[] = []): Promise<TestManager> {
     const dir = await mkdtemp(join(tmpdir(), "skein-manager-"));
-    const manager = new TestManager(main, dir, `127.0.0.1:${await freePort()}`);
+    const manager = new TestManager(main, dir, await freeAddr(), nodeFlags);
     await manager.spawn();
     return manager;
   }
 
   async spawn(): Promise<void> {
-    const args = ["--state-dir", join(this.dir, "state"), "--run-dir", join(this.dir, "run")];
-    const child = spawn(process.execPath, [this.main, ...args, "--allow-root"], {
-      stdio: ["ignore", "ignore", "pipe"],
-    });
-    child.stderr?.setEncoding("utf8").on("data", (text: string) => this.logs.push(text));
-    this.#process = child;
+    this.#launch(this.nodeFlags, {});
     await until("the manager answers", () =>
       this.call(this.admin, this.admin.status, {}).then(
         () => true,
         () => undefined,
       ),
     );
+  }
+
+  /** Answers whether it runs with its seat; false: it ended before that. */
+  async trySpawn(flags: readonly string[], env: NodeJS.ProcessEnv): Promise<boolean> {
+    this.#launch(flags, env);
+    return until("the manager runs, or ends", async () => {
+      if (this.exited) return { runs: false };
+      const status = await this.status().catch(() => undefined);
+      if (status?.state === "failed") throw new Error(status.message);
+      return status?.state === "running" ? { runs: true } : undefined;
+    }).then(({ runs }) => runs);
+  }
+
+  #launch(flags: readonly string[], env: NodeJS.ProcessEnv): void {
+    const args = ["--state-dir", join(this.dir, "state"), "--run-dir", join(this.dir, "run")];
+    const child = spawn(process.execPath, [...flags, this.main, ...args, "--allow-root"], {
+      stdio: ["ignore", "ignore", "pipe"],
+      env: { ...process.env, ...env },
+    });
+    child.stderr?.setEncoding("utf8").on("data", (text: string) => this.logs.push(text));
+    this.#process = child;
+  }
+
+  get exited(): boolean {
+    const child = this.#process;
+    return !child || child.exitCode !== null || child.signalCode !== null;
+  }
+
+  async whenExited(): Promise<void> {
+    await until("the manager has ended", () => this.exited || undefined);
   }
 
   call<Req, Res>(client: object, method: UnaryMethod<Req, Res>, request: Req) {
@@ -161,6 +178,11 @@ export class TestManager {
 
   status() {
     return this.must(this.admin, this.admin.status, {});
+  }
+
+  /** Of its process; 0: it has none. */
+  get pid(): number {
+    return this.#process?.pid ?? 0;
   }
 
   signal(signal: NodeJS.Signals): void {
@@ -237,9 +259,24 @@ export class TestAgent {
     return clientsOf(addr, this.identity);
   }
 
-  openSession(addr = this.addr): TestSession {
-    return new TestSession(this.clients(addr).dispatcher, this.clusterId);
+  /** `revision` is what its journal holds. */
+  openSession(addr = this.addr, revision = 0): TestSession {
+    return new TestSession(this.clients(addr).dispatcher, this.clusterId, revision);
   }
+}
+
+/** A swarm of three managers. Each is put into `managers` once it runs, so that whoever fails here can close them. */
+export async function startThree(main: string, managers: TestManager[]): Promise<TestManager> {
+  const first = await TestManager.start(main);
+  managers.push(first);
+  orThrow(await first.init());
+  const token = await first.token("manager");
+  for (const _ of [2, 3]) {
+    const next = await TestManager.start(main);
+    managers.push(next);
+    await next.joinManagers(first, token);
+  }
+  return first;
 }
 
 /** Clients of all services at `addr`; without an identity, as someone who knows only the root. */
@@ -290,7 +327,13 @@ export class TestSession {
     this.#stream.on("end", () => {
       this.ended = true;
     });
-    const hello = { description: undefined, dataPathAddr: "127.0.0.9", revision, clusterId };
+    const hello = {
+      description: undefined,
+      dataPathAddr: "127.0.0.9",
+      revision,
+      clusterId,
+      generation: 0,
+    };
     this.#stream.write({ message: { $case: "hello", value: hello } });
   }
 
@@ -302,7 +345,7 @@ export class TestSession {
     return this.messages.flatMap((each) => (each.$case === "assignments" ? [each.value] : []));
   }
 
-  heard(kind: "welcome" | "node" | "assignments" | "probe", count = 1) {
+  heard(kind: NonNullable<ManagerMessage["message"]>["$case"], count = 1) {
     return until(`${count} ${kind}`, () => {
       const found = this.messages.filter((each) => each.$case === kind);
       if (this.error && found.length < count) throw this.error;

@@ -10,6 +10,16 @@ import { ClusterSpec, NodeState, Role } from "../../proto/gen/types.js";
 import { compiledManager } from "./compiled.js";
 import { clientsOf, TestAgent, TestManager, until } from "./harness.js";
 
+/** A manager of this test alone. */
+async function withAnother(work: (other: TestManager) => Promise<void>): Promise<void> {
+  const other = await TestManager.start(main);
+  try {
+    await work(other);
+  } finally {
+    await other.close();
+  }
+}
+
 let main: string;
 let manager: TestManager;
 
@@ -47,29 +57,21 @@ describe("a new swarm", () => {
     expect(isRefusal(again) && again.message).toContain("already part of a swarm");
   });
 
-  test("names the port that another manager has", async () => {
-    const other = await TestManager.start(main);
-    try {
+  test("names the port that another manager has", () =>
+    withAnother(async (other) => {
       const made = await other.init({ listenAddr: manager.addr });
       const sentence = `listen tcp ${manager.addr}: bind: address already in use`;
       expect(isRefusal(made) && made.message).toBe(sentence);
       expect((await other.status()).state).toBe("idle");
       expect(isRefusal(await other.init())).toBe(false);
-    } finally {
-      await other.close();
-    }
-  });
+    }));
 
-  test("refuses a pool that is none, and stays idle", async () => {
-    const other = await TestManager.start(main);
-    try {
+  test("refuses a pool that is none, and stays idle", () =>
+    withAnother(async (other) => {
       const made = await other.init({ defaultAddrPools: ["10.0.0.0/99"] });
       expect(isRefusal(made) && made.code).toBe("invalid-argument");
       expect((await other.status()).state).toBe("idle");
-    } finally {
-      await other.close();
-    }
-  });
+    }));
 });
 
 describe("an agent", () => {
@@ -147,12 +149,14 @@ describe("an agent", () => {
       count: 1,
       timeoutMs: 500,
       sizeBytes: 56,
+      fromNodeIds: [],
     });
     const [probe] = await session.heard("probe");
     if (probe?.$case !== "probe") throw new Error("no probe");
     const result = {
       ...{ fromNodeId: "somebody else", fromEndpointId: "p1", toNodeId: "", toEndpointId: "p1" },
       ...{ sent: 1, received: 1, rttMinUs: 10, rttAvgUs: 10, rttMaxUs: 10, error: "" },
+      toAddress: "",
     };
     const { probeId } = probe.value;
     session.send({ $case: "probe", value: { probeId, results: [result], done: true } });
@@ -241,6 +245,8 @@ describe("a token", () => {
       spec: undefined,
       rotateWorkerToken: true,
       rotateManagerToken: false,
+      rotateUnlockKey: false,
+      dataPathPort: 0,
     });
     await expect(TestAgent.join(manager.addr, old)).rejects.toThrow("valid join token");
     const token = await manager.token("worker");
@@ -281,19 +287,15 @@ describe("a stranger", () => {
     close();
   });
 
-  test("with another swarm's certificate is nobody", async () => {
-    const other = await TestManager.start(main);
-    try {
+  test("with another swarm's certificate is nobody", () =>
+    withAnother(async (other) => {
       await other.init();
       const identity = { ...other.identity, rootCaCert: manager.identity.rootCaCert };
       const clients = clientsOf(manager.addr, identity);
       const answer = await clients.call(clients.control, clients.control.listNodes, {});
       expect(isRefusal(answer) && answer.code).toBe("permission-denied");
       clients.close();
-    } finally {
-      await other.close();
-    }
-  });
+    }));
 
   test("that sends garbage does no harm", async () => {
     const [host, port] = manager.addr.split(":");
@@ -323,9 +325,8 @@ test("kill -9, then start: the manager holds what it held", async () => {
   expect((await TestAgent.join(manager.addr, token)).clusterId).toBe(cluster.id);
 });
 
-test("the last manager leaves only when forced, and then nothing is left", async () => {
-  const other = await TestManager.start(main);
-  try {
+test("the last manager leaves only when forced, and then nothing is left", () =>
+  withAnother(async (other) => {
     await other.init();
     const refused = await other.call(other.admin, other.admin.leave, { force: false });
     expect(isRefusal(refused) && refused.message).toContain("last manager");
@@ -338,14 +339,10 @@ test("the last manager leaves only when forced, and then nothing is left", async
     );
     await other.spawn();
     expect((await other.status()).state).toBe("idle");
-  } finally {
-    await other.close();
-  }
-});
+  }));
 
-test("a node that falls silent is down after three beats, and ready when it is back", async () => {
-  const other = await TestManager.start(main);
-  try {
+test("a node that falls silent is down after three beats, and ready when it is back", () =>
+  withAnother(async (other) => {
     const spec = ClusterSpec.fromPartial({ heartbeatPeriodMs: 100 });
     const made = await other.init({ spec });
     if (isRefusal(made)) throw new Refused(made);
@@ -365,14 +362,28 @@ test("a node that falls silent is down after three beats, and ready when it is b
     expect((await state())?.state).toBe(NodeState.READY);
     back.close();
     session.close();
-  } finally {
-    await other.close();
-  }
-});
+  }));
 
-test("a damaged folder is refused with a reason, and not touched", async () => {
-  const other = await TestManager.start(main);
-  try {
+test("a node that is not heard for a moment is silent, not down, until it is heard", () =>
+  withAnother(async (other) => {
+    await other.init();
+    const agent = await TestAgent.join(other.addr, await other.token("worker"));
+    const stateOf = async () => {
+      const { nodes } = await other.must(other.control, other.control.listNodes, {});
+      const node = nodes.find(({ id }) => id === agent.nodeId);
+      return `${NodeState[node?.state ?? 0]} ${node?.silent}`;
+    };
+    const session = agent.openSession();
+    await session.heard("assignments");
+    expect(await stateOf()).toBe("READY false");
+    await until("it is silent", async () => (await stateOf()) === "READY true" || undefined);
+    session.send({ $case: "heartbeat", value: { nowMs: 0 } });
+    await until("it is heard", async () => (await stateOf()) === "READY false" || undefined);
+    session.close();
+  }));
+
+test("a damaged folder is refused with a reason, and not touched", () =>
+  withAnother(async (other) => {
     await other.init();
     await other.kill();
     const path = join(other.dir, "state", "identity.json");
@@ -386,14 +397,12 @@ test("a damaged folder is refused with a reason, and not touched", async () => {
     expect(isRefusal(refused) && refused.message).toContain("is damaged");
     const kept = await other.call(other.admin, other.admin.leave, { force: false });
     expect(isRefusal(kept) && kept.message).toContain("--force");
-  } finally {
-    await other.close();
-  }
-});
+    const saved = await other.call(other.admin, other.admin.backup, {});
+    expect(isRefusal(saved) && saved.message).toContain(path);
+  }));
 
-test("a folder of another release is refused with a reason, and not touched", async () => {
-  const other = await TestManager.start(main);
-  try {
+test("a folder of another release is refused with a reason, and not touched", () =>
+  withAnother(async (other) => {
     await other.init();
     await other.kill();
     const path = join(other.dir, "state", "version");
@@ -403,14 +412,10 @@ test("a folder of another release is refused with a reason, and not touched", as
     expect(state).toBe("failed");
     expect(message).toContain("is of format 99, this release reads format 1");
     expect(await readFile(path, "utf8")).toBe("format 99\n");
-  } finally {
-    await other.close();
-  }
-});
+  }));
 
-test("a port that is taken at start is named, and taken up when it is free", async () => {
-  const other = await TestManager.start(main);
-  try {
+test("a port that is taken at start is named, and taken up when it is free", () =>
+  withAnother(async (other) => {
     await other.init();
     await other.kill();
     const [host, port] = other.addr.split(":");
@@ -424,21 +429,14 @@ test("a port that is taken at start is named, and taken up when it is free", asy
     expect(message).toBe(`listen tcp ${other.addr}: bind: address already in use`);
     squatter.close();
     await until("it runs", async () => (await other.status()).state === "running" || undefined);
-  } finally {
-    await other.close();
-  }
-});
+  }));
 
-test("SIGTERM ends it in order, and it comes back", async () => {
-  const other = await TestManager.start(main);
-  try {
+test("SIGTERM ends it in order, and it comes back", () =>
+  withAnother(async (other) => {
     await other.init();
     const network = await other.createNetwork("kept");
     await other.kill("SIGTERM");
     await other.spawn();
     const { networks } = await other.must(other.control, other.control.listNetworks, {});
     expect(networks).toContainEqual(network);
-  } finally {
-    await other.close();
-  }
-});
+  }));

@@ -1,6 +1,5 @@
 // Membership against real manager processes on loopback: the parts of the agent that need no kernel.
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, expect, test } from "vitest";
@@ -10,9 +9,10 @@ import { isRefusal, orThrow, refuse } from "../../common/fault.js";
 import { callUnary } from "../../common/grpc/call.js";
 import { joinTokenOf } from "../../common/join-token.js";
 import { CreateNetworkRequest } from "../../proto/gen/control.js";
-import type { Node } from "../../proto/gen/types.js";
-import { Availability, NodeState, Role } from "../../proto/gen/types.js";
+import { Availability, NetworkSpec, type Node, NodeState, Role } from "../../proto/gen/types.js";
 import { type CorePowers, corePowers } from "../fakes/agent-powers.js";
+import { freeAddr } from "../fakes/free-port.js";
+import { PLAIN_INIT } from "../fakes/init-swarm.js";
 
 interface Host {
   readonly folder: string;
@@ -38,33 +38,13 @@ afterEach(async () => {
   }
 });
 
-/** A port that was free a moment ago. */
-function freePort(): Promise<number> {
-  return new Promise((resolve) => {
-    const server = createServer().listen(0, "127.0.0.1", () => {
-      const address = server.address();
-      server.close(() => resolve(typeof address === "object" && address ? address.port : 0));
-    });
-  });
-}
-
 async function initRequest(): Promise<InitSwarm> {
-  const listenAddr = `127.0.0.1:${await freePort()}`;
-  return {
-    listenAddr,
-    advertiseAddr: listenAddr,
-    dataPathAddr: "",
-    dataPathPort: 0,
-    availability: Availability.ACTIVE,
-    forceNewCluster: false,
-    defaultAddrPools: [],
-    subnetSize: 0,
-    spec: undefined,
-  };
+  const listenAddr = await freeAddr();
+  return { ...PLAIN_INIT, listenAddr, advertiseAddr: listenAddr };
 }
 
 async function joinRequest(token: string, ...remoteAddrs: string[]): Promise<JoinSwarm> {
-  const listenAddr = `127.0.0.1:${await freePort()}`;
+  const listenAddr = await freeAddr();
   const advertiseAddr = listenAddr;
   return {
     listenAddr,
@@ -76,19 +56,11 @@ async function joinRequest(token: string, ...remoteAddrs: string[]): Promise<Joi
   };
 }
 
-const NETWORK = {
-  name: "",
-  labels: {},
+const NETWORK = NetworkSpec.create({
   driver: "overlay",
-  driverOpts: {},
   attachable: true,
-  internal: false,
-  ingress: false,
-  ipv6: false,
-  ipam: [],
   ipamDriver: "default",
-  ipamOptions: {},
-};
+});
 const CALL = { addr: "test", timeoutMs: 10_000 };
 
 async function nodesOf({ agent }: Host): Promise<readonly Node[]> {
@@ -197,7 +169,7 @@ test("what is wrong with a join is said, in time, and leaves nothing behind", as
     expect(readdirSync(`${h2.folder}/state`)).toEqual([]);
     return outcome;
   };
-  const nobody = `127.0.0.1:${await freePort()}`;
+  const nobody = await freeAddr();
   expect(await join("SWMTKN-1-bad", init.advertiseAddr)).toBe("invalid join token");
   expect(await join(worker, nobody)).toBe(
     `cannot reach a manager: dial tcp ${nobody}: connect: connection refused`,

@@ -10,20 +10,7 @@ let lab: Lab;
 beforeAll(async () => {
   lab = await Lab.up("damage", 2);
   await lab.swarm("worker");
-  await lab.skein("h1", "network", "create", "-d", "overlay", "--attachable", "overnet");
-  await lab.skein("h1", "attach", "--network", "overnet");
-  await lab.skein(
-    "h2",
-    "run",
-    "-d",
-    "--name",
-    "web",
-    "--network",
-    "overnet",
-    "--",
-    "sleep",
-    "infinity",
-  );
+  await lab.overnet("h1", "h2");
 });
 afterAll(() => lab?.down());
 

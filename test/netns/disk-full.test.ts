@@ -159,6 +159,12 @@ test("of an agent: what is new is refused, what runs goes on, and it recovers", 
   };
   await until("it is as the swarm says", settled);
   await sh("h2", `rm ${state}/filler`);
+  // What was detached meanwhile is written at the next look, within a second; an agent killed before it would bring it back.
+  await until(
+    "the disk has heard what was detached",
+    async () => (await lab.on("h2", "grep", "-rq", "old-attachment", state)).code === 1,
+    5_000,
+  );
   await lab.skein("h2", ...box("new"));
   await lab.must("kill", "h2", "agent");
   await lab.must("start", "h2");

@@ -8,20 +8,7 @@ let lab: Lab;
 beforeAll(async () => {
   lab = await Lab.up("faults", 3);
   await lab.swarm("manager");
-  await lab.skein("h1", "network", "create", "-d", "overlay", "--attachable", "overnet");
-  await lab.skein("h1", "attach", "--network", "overnet");
-  await lab.skein(
-    "h2",
-    "run",
-    "-d",
-    "--name",
-    "web",
-    "--network",
-    "overnet",
-    "--",
-    "sleep",
-    "infinity",
-  );
+  await lab.overnet("h1", "h2");
 });
 afterAll(() => lab?.down());
 
@@ -163,7 +150,8 @@ describe("without managers", () => {
     const refused = await lab.on("h2", "skein", "network", "create", "-d", "overlay", "impossible");
     expect(refused.code).not.toBe(0);
     expect(refused.stderr).toMatch(
-      /does not have a leader|It's possible that too few managers are online/,
+      // Which one: whether h2 still held the lost leader for its own when it was asked.
+      /does not have a leader|too few managers are online|the leader was lost before it answered/,
     );
     await lab.must("kill", "h2", "agent");
     await lab.must("start", "h2");
@@ -195,6 +183,11 @@ describe("without managers", () => {
 });
 
 describe("what somebody else does to the kernel is put right", () => {
+  // What the programs of the accelerated path carry, goes on meanwhile: that it does says nothing.
+  let before = "";
+  beforeAll(async () => {
+    before = await devicesAndRows();
+  });
   test.each([
     ["the VXLAN device is deleted", "ip link del vxlan0"],
     [
@@ -209,13 +202,21 @@ describe("what somebody else does to the kernel is put right", () => {
       "-c",
       `nsenter --net=${lab.folder("h1")}/run/netns/net-4097 sh -c '${command}'`,
     );
-    await until(
-      "pings come back",
-      async () => (await lab.on("h1", "ping", "-c", "1", "-W", "1", "10.0.1.3")).code === 0,
-      12_000,
-    );
+    await until("all is there again", async () => (await devicesAndRows()) === before, 12_000);
+    await until("pings come back", reaches, 12_000);
   });
 });
+
+/** Of the network, on h1; a device that is made anew has another MAC and another number. */
+async function devicesAndRows(): Promise<string> {
+  const enter = `nsenter --net=${lab.folder("h1")}/run/netns/net-4097`;
+  const links = "ip -o -brief link | cut -d ' ' -f 1 | cut -d @ -f 1; ip -o link show up | wc -l";
+  const all = `(${links}; bridge fdb | grep dst; ip neigh show nud permanent) | sort`;
+  return lab.ok("h1", ...enter.split(" "), "sh", "-c", all);
+}
+
+const reaches = async () =>
+  (await lab.on("h1", "ping", "-c", "1", "-W", "1", "10.0.1.3")).code === 0;
 
 describe("a plain VXLAN peer, with no Skein on its machine", () => {
   test("is understood and answered", async () => {
@@ -239,6 +240,8 @@ describe("a plain VXLAN peer, with no Skein on its machine", () => {
     await lab.must("kill", "h3", "manager");
     const folder = `${lab.folder("h3")}/run/netns`;
     await lab.ok("h3", "sh", "-c", `nsenter --net=${folder}/net-4097 ip link del vxlan0`);
+    // Nor are there programs of the accelerated path, which would go on without the agent.
+    await lab.ok("h3", "sh", "-c", `rm -f ${lab.folder("h3")}/run/bpf/links/*`);
     await lab.ok(
       "h3",
       "sh",

@@ -2,10 +2,14 @@
 // JSON lines on standard input. Started inside a host's network namespace by kernel.test.ts.
 import { closeSync } from "node:fs";
 import { createInterface } from "node:readline";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
+import { guardTables } from "../../agent/guard/tables.js";
 import { LinuxKernel } from "../../agent/kernel/kernel.js";
 import { MSG_DONTWAIT, SOCK_RAW, socket, tryRecv } from "../../agent/kernel/libc.js";
 import { ping } from "../../agent/kernel/ping.js";
 import { Applier } from "../../agent/loops/apply.js";
+import { WireguardKey } from "../../agent/overlay/wireguard-key.js";
 import type { HostWant } from "../../agent/reconcile/want.js";
 import { parseIp } from "../../common/address.js";
 import { systemClock } from "../../common/clock.js";
@@ -15,12 +19,23 @@ import { DEFAULT_TIMING } from "../../common/timing.js";
 
 /** What the test may ask. Integers past 2^53 travel as "123n". */
 export type HostRequest =
-  | { readonly call: "set"; readonly want: HostWant }
+  /** `key`: the text of the WireGuard key, which does not travel as JSON. */
+  | { readonly call: "set"; readonly want: HostWant; readonly key?: string }
   | { readonly call: "ready"; readonly endpointId: string }
   /** Starts collecting what this host puts on and takes from the wire. */
   | { readonly call: "capture" }
   /** The UDP payloads to the data port since, in hexadecimal. */
   | { readonly call: "captured"; readonly port: number }
+  /** What the guard has dropped, by reason and endpoint. */
+  | { readonly call: "drops" }
+  /** Who sent what is no node's to send. */
+  | { readonly call: "strangers" }
+  /** What the programs of the accelerated path have counted, by VNI. */
+  | { readonly call: "carried" }
+  /** What the userspace path's switch has counted of the network, and this process's heap after a collection. */
+  | { readonly call: "switched"; readonly vni: number }
+  /** What was put back, by kind of step. */
+  | { readonly call: "repairs" }
   | { readonly call: "port"; readonly local: string; readonly port: number }
   | {
       readonly call: "ping";
@@ -28,8 +43,11 @@ export type HostRequest =
       readonly targets: readonly string[];
     };
 
-const kernel = new LinuxKernel({ runDir: process.argv[2] ?? "" });
-const timing = { ...DEFAULT_TIMING, resyncMs: 1_000 };
+const [, , runDir = "", hooks] = process.argv;
+const hookKind = hooks === "clsact" ? hooks : "tcx";
+const kernel = new LinuxKernel({ runDir, hookKind });
+const resyncMs = Number(process.env.SKEIN_TEST_RESYNC_MS ?? "1000");
+const timing = { ...DEFAULT_TIMING, resyncMs };
 const applier = new Applier(kernel, systemClock, timing, silentLogger());
 // Choice: longer than any one of these takes on a machine under load.
 const patience = () => AbortSignal.timeout(60_000);
@@ -48,10 +66,19 @@ for await (const line of createInterface({ input: process.stdin })) {
   process.stdout.write(`${JSON.stringify({ ...answer, ms: performance.now() - startMs })}\n`);
 }
 
+function withKey(want: HostWant, text = ""): HostWant {
+  const key = WireguardKey.parse(text);
+  return want.wireguard && key ? { ...want, wireguard: { ...want.wireguard, key } } : want;
+}
+
 async function answerTo(request: HostRequest): Promise<object> {
   switch (request.call) {
     case "set":
-      applier.set(request.want);
+      // Tables do not travel as JSON.
+      applier.set({
+        ...withKey(request.want, request.key),
+        tables: guardTables(request.want.networks),
+      });
       await applier.settled(patience());
       return { problems: Object.fromEntries(applier.problems()) };
     case "ready":
@@ -62,6 +89,26 @@ async function answerTo(request: HostRequest): Promise<object> {
       return {};
     case "captured":
       return { payloads: captured(request.port) };
+    case "drops": {
+      const drops: Record<string, number> = {};
+      for (const { reason, subject, frames } of kernel.drops()) {
+        const key = `${reason} ${subject}`.trimEnd();
+        drops[key] = (drops[key] ?? 0) + frames;
+      }
+      return { counts: drops };
+    }
+    case "strangers":
+      return { value: kernel.strangers() };
+    case "carried":
+      return { carried: Object.fromEntries(kernel.accelerator.counts()) };
+    case "switched": {
+      setFlagsFromString("--expose-gc");
+      runInNewContext("gc")();
+      const { heapUsed } = process.memoryUsage();
+      return { value: { ...kernel.switchCounters(request.vni), heapUsed } };
+    }
+    case "repairs":
+      return { counts: Object.fromEntries(applier.counts.repairs) };
     case "port": {
       const local = parseIp(request.local);
       if (local === undefined) throw new Error("not an address");

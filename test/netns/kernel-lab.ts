@@ -3,8 +3,10 @@
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { createInterface } from "node:readline";
+import type { Counts } from "../../agent/bpf/reasons.js";
 import type { HostWant } from "../../agent/reconcile/want.js";
 import type { HostRequest } from "./kernel-host.js";
+import type { LocalRequest } from "./local-nets-host.js";
 
 export function ip(...args: string[]): string {
   return execFileSync("ip", args, { encoding: "utf8", stdio: ["ignore", "pipe", "pipe"] });
@@ -18,10 +20,15 @@ export function inside(file: string, command: string, ...args: string[]): string
   });
 }
 
+// The benchmarks run this file as it is built, tests as it is written.
+const BUILT = import.meta.url.includes("/dist/") ? "./" : "../../dist/test/netns/";
+
 export interface Answer {
   readonly error?: string;
   readonly problems?: Readonly<Record<string, string>>;
   readonly problem?: string;
+  readonly value?: unknown;
+  readonly counts?: Readonly<Record<string, number>>;
   readonly payloads?: readonly string[];
   readonly outcomes?: readonly {
     readonly address: string;
@@ -29,6 +36,7 @@ export interface Answer {
     readonly rttsUs: number[];
     readonly error: string;
   }[];
+  readonly carried?: Readonly<Record<number, Counts>>;
   readonly ms: number;
 }
 
@@ -41,21 +49,22 @@ export class Host {
   constructor(
     private readonly name: string,
     readonly vtep: string,
+    private readonly driver = "kernel-host",
   ) {
     this.netns = `/run/netns/${name}`;
     this.runDir = mkdtempSync(`/tmp/${name}-`);
   }
 
-  start(): void {
-    const driver = new URL("../../dist/test/netns/kernel-host.js", import.meta.url).pathname;
-    const args = [`--net=${this.netns}`, process.execPath, driver, this.runDir];
+  start(...more: readonly string[]): void {
+    const driver = new URL(`${BUILT}${this.driver}.js`, import.meta.url).pathname;
+    const args = [`--net=${this.netns}`, process.execPath, driver, this.runDir, ...more];
     this.#child = spawn("nsenter", args, { stdio: ["pipe", "pipe", "inherit"] });
     const stdout = this.#child.stdout;
     if (stdout === null) throw new Error("no pipe");
     this.#answers = createInterface({ input: stdout })[Symbol.asyncIterator]();
   }
 
-  async ask(request: HostRequest): Promise<Answer> {
+  async ask(request: HostRequest | LocalRequest): Promise<Answer> {
     this.#child?.stdin?.write(
       `${JSON.stringify(request, (_, value) => (typeof value === "bigint" ? `${value}n` : value))}\n`,
     );
@@ -65,11 +74,12 @@ export class Host {
   }
 
   set(want: HostWant): Promise<Answer> {
-    return this.ask({ call: "set", want });
+    const key = want.wireguard?.key.text();
+    return this.ask({ call: "set", want, ...(key && { key }) });
   }
 
   /** Asks and does not wait: for a host that is to be killed meanwhile. */
-  tell(request: HostRequest): void {
+  tell(request: HostRequest | LocalRequest): void {
     this.ask(request).catch(() => undefined);
   }
 
@@ -81,6 +91,15 @@ export class Host {
     child.kill("SIGKILL");
     await gone;
     this.#child = undefined;
+  }
+
+  /** It and all that it left outside its network namespace. */
+  async clear(): Promise<void> {
+    await this.kill();
+    const { runDir } = this;
+    const unmount = `for f in ${runDir}/netns/* ${runDir}/bpf; do umount $f 2>/dev/null; done; true`;
+    execFileSync("sh", ["-c", unmount]);
+    rmSync(runDir, { recursive: true, force: true });
   }
 
   net(vni: number): string {
@@ -96,7 +115,7 @@ export class Lab {
   readonly #prefix: string;
   readonly hosts: Host[] = [];
 
-  constructor(prefix: string, count: number, family: 4 | 6 = 4) {
+  constructor(prefix: string, count: number, family: 4 | 6 = 4, driver = "kernel-host") {
     this.#prefix = `${prefix}${process.pid}`;
     const wire = `${this.#prefix}w`;
     ip("netns", "add", wire);
@@ -126,7 +145,7 @@ export class Lab {
       ip("-n", name, "addr", "add", `${address}/${family === 4 ? 24 : 64}`, "dev", "ul0", ...nodad);
       ip("-n", name, "link", "set", "ul0", "up");
       ip("-n", name, "link", "set", "lo", "up");
-      this.hosts.push(new Host(name, address));
+      this.hosts.push(new Host(name, address, driver));
     }
   }
 
@@ -138,14 +157,7 @@ export class Lab {
 
   async down(): Promise<void> {
     for (const host of this.hosts) {
-      await host.kill();
-      const mounted = execFileSync("sh", ["-c", `ls ${host.runDir}/netns 2>/dev/null || true`], {
-        encoding: "utf8",
-      });
-      for (const file of mounted.split("\n").filter(Boolean)) {
-        execFileSync("sh", ["-c", `umount ${host.runDir}/netns/${file} 2>/dev/null || true`]);
-      }
-      rmSync(host.runDir, { recursive: true, force: true });
+      await host.clear();
       ip("netns", "del", host.netns.slice("/run/netns/".length));
     }
     ip("netns", "del", `${this.#prefix}w`);

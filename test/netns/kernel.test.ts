@@ -52,6 +52,7 @@ function wantOf(host: Host, locals: LocalEndpoint[], remotes: RemoteEndpoint[]):
     mtuBytes: 0,
     vtep: address(host.vtep),
     port: 4789,
+    path: "kernel" as const,
     subnets: [prefix("10.0.1.0/24"), prefix("fd00:1::/64")],
     locals,
     remotes,
@@ -138,6 +139,26 @@ describe("two hosts", () => {
       expect(frame.slice(24, 28)).toBe("86dd");
       expect(asksForNeighbour(frame)).toBe(false);
     }
+  });
+
+  test("IPv6: link-local and all nodes are reached, and an address that is tried is nobody else's business", async () => {
+    expect(await pings(h1, sandbox1(), "fd00:1::3")).toBe(3);
+    const twice = ["-c", "2", "-i", "0.05", "-W", "2", "-I", "eth0"];
+    const [all, other] = ["ff02::1", "fe80::42:aff:fe00:3"].map((to) =>
+      inside(sandbox1(), "ping", ...twice, to),
+    );
+    expect(all).toContain("from fe80::42:aff:fe00:3%eth0");
+    expect(other).toMatch(/ 0% packet loss/);
+    await h1.ask({ call: "capture" });
+    // RFC 4862 section 5.4: duplicate address detection asks all who might have it.
+    inside(sandbox1(), "sysctl", "-q", "net.ipv6.conf.eth0.accept_dad=1");
+    inside(sandbox1(), "ip", "addr", "add", "fd00:1::77/64", "dev", "eth0");
+    const tried = () => inside(sandbox1(), "ip", "addr", "show", "tentative").includes("::77");
+    await until("the address is tried", () => !tried());
+    const { payloads = [] } = await h1.ask({ call: "captured", port: 4789 });
+    expect(payloads.map((payload) => payload.slice(16)).filter(asksForNeighbour)).toEqual([]);
+    inside(sandbox1(), "ip", "addr", "del", "fd00:1::77/64", "dev", "eth0");
+    inside(sandbox1(), "sysctl", "-q", "net.ipv6.conf.eth0.accept_dad=0");
   });
 
   test("the kernel's tables are the model's", () => {

@@ -63,12 +63,32 @@ describe("a lab", () => {
     [["kill", "h1"], /kill what\? agent or manager/],
     [["kill", "h1", "manager"], /no manager runs on h1/],
     [["start", "h1"], /the agent of h1 runs already/],
+    [["up", "2", "--ipv8"], /up has no '--ipv8'/],
     [["weave"], /unknown command 'weave'/],
   ])("%j is refused with a sentence", async (args, words) => {
     const refused = await lab.lab(...args);
     expect(refused.stderr).toMatch(words);
     expect(refused.code).toBe(1);
   });
+});
+
+test("with --ipv6 its hosts have IPv6 alone, and start keeps each one's data path", async () => {
+  const lab = await Lab.up("script-six", 2, [], { ipv6: true, paths: ["kernel", "userspace"] });
+  expect(await lab.must("ls")).toMatch(/^h1 +fd00:33::10 .*\nh2 +fd00:33::11 /);
+  expect((await lab.on("h1", "ping", "-c", "1", "-W", "1", "fd00:33::11")).code).toBe(0);
+  expect(await lab.ok("h1", "ip", "-4", "-br", "addr", "show", "dev", "eth0")).toBe("");
+  await lab.must("stop", "h2");
+  await lab.must("start", "h2");
+  const command = await lab.ok(
+    "h2",
+    "sh",
+    "-c",
+    "cat /proc/$(cat $0/agent.pid)/cmdline",
+    lab.folder("h2"),
+  );
+  expect(command.split("\0")).toContain("userspace");
+  await lab.down();
+  expect(traces(lab)).toEqual([]);
 });
 
 describe("a lab that is not there", () => {

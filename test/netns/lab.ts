@@ -1,8 +1,9 @@
 // A lab for one test file: hosts in network namespaces by scripts/lab, with what the tests ask of them.
 import { type ChildProcess, execFile, spawn } from "node:child_process";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { formatHostPort } from "../../common/address.js";
 
 const here = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 // The benchmarks run this from dist/, where no script is.
@@ -66,6 +67,16 @@ export async function until<T>(
   }
 }
 
+/** For `service create` without -d: once all tasks run, the CLI watches for so long that they stay; else five seconds. */
+export const WATCHED_BRIEFLY: readonly string[] = ["--update-monitor", "100ms"];
+
+export interface Wire {
+  /** The hosts have IPv6 addresses and no IPv4. */
+  readonly ipv6?: boolean;
+  /** `--datapath` of each host, first to last. */
+  readonly paths?: readonly string[];
+}
+
 export class Lab {
   readonly #background: ChildProcess[] = [];
 
@@ -82,15 +93,20 @@ export class Lab {
     testName: string,
     count: number,
     agentFlags: readonly string[] = [],
+    { ipv6 = false, paths = [] }: Wire = {},
   ): Promise<Lab> {
     const name = `${process.env["SKEIN_TEST_PREFIX"] ?? ""}${testName}`;
     const hosts = Array.from({ length: count }, (_, i) => ({
       name: `h${i + 1}`,
-      address: `192.168.33.${10 + i}`,
+      address: ipv6 ? `fd00:33::${10 + i}` : `192.168.33.${10 + i}`,
     }));
     const lab = new Lab(name, hosts);
     await lab.down();
-    await lab.must("up", String(count), "--", ...agentFlags);
+    const wire = [
+      ...(ipv6 ? ["--ipv6"] : []),
+      ...(paths.length > 0 ? ["--datapath", paths.join()] : []),
+    ];
+    await lab.must("up", String(count), ...wire, "--", ...agentFlags);
     return lab;
   }
 
@@ -141,8 +157,10 @@ export class Lab {
   start(host: string, ...command: readonly string[]) {
     const child = spawn(script, ["exec", host, ...command], {
       env: { ...process.env, SKEIN_LAB: this.name },
-      stdio: ["ignore", "pipe", "pipe"],
+      stdio: ["pipe", "pipe", "pipe"],
     });
+    // One that has ended reads no more.
+    child.stdin.on("error", () => {});
     this.#background.push(child);
     let output = "";
     child.stdout.on("data", (chunk: Buffer) => {
@@ -154,6 +172,9 @@ export class Lab {
     const ended = new Promise<void>((resolve) => child.once("exit", () => resolve()));
     return {
       output: () => output,
+      write: (line: string) => void child.stdin.write(`${line}\n`),
+      /** Ends its input. */
+      end: () => void child.stdin.end(),
       stop: async (signal: NodeJS.Signals = "SIGTERM") => {
         child.kill(signal);
         await ended;
@@ -186,12 +207,28 @@ export class Lab {
     await this.skein(first.name, "swarm", "init", "--advertise-addr", first.address);
     const token = await this.token(first.name, role);
     for (const host of rest) {
-      await this.skein(host.name, "swarm", "join", "--token", token, `${first.address}:2377`);
+      const manager = formatHostPort({ host: first.address, port: 2377 });
+      await this.skein(host.name, "swarm", "join", "--token", token, manager);
     }
     await until("all nodes are ready", async () => {
       const states = await this.skein(first.name, "node", "ls", "--format", "{{.Status}}");
       return states.split("\n").filter((state) => state === "Ready").length === this.hosts.length;
     });
+  }
+
+  /** Another agent in the place of `host`'s, with this `--datapath`; empty: without one. */
+  async restart(host: string, path: string): Promise<void> {
+    writeFileSync(join(this.folder(host), "datapath"), path);
+    await this.must("kill", host, "agent");
+    await this.must("start", host);
+  }
+
+  /** The network "overnet", with the machine `first` on it and, on `second`, a process "web". */
+  async overnet(first: string, second: string): Promise<void> {
+    const on = ["--network", "overnet"];
+    await this.skein(first, "network", "create", "-d", "overlay", "--attachable", "overnet");
+    await this.skein(first, "attach", ...on);
+    await this.skein(second, "run", "-d", "--name", "web", ...on, "--", "sleep", "infinity");
   }
 
   token(host: string, role: "worker" | "manager"): Promise<string> {

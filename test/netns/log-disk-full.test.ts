@@ -7,6 +7,7 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 import { systemClock } from "../../common/clock.js";
 import { silentLogger } from "../../common/log.js";
 import { systemRandom } from "../../common/random.js";
+import { Keyring } from "../../manager/disk/keyring.js";
 import { openLogDisk } from "../../manager/disk/log-disk.js";
 import { openStateDir } from "../../manager/disk/state-dir.js";
 import { startConsensus } from "../../manager/loops/consensus.js";
@@ -31,7 +32,7 @@ test("a full disk refuses writes, serves reads, and recovers when there is space
     startConsensus({
       bootstrap: resume ? { kind: "resume", raftId: 1 } : { kind: "new", self: member(1) },
       clusterId: "cluster",
-      disk: await openLogDisk({ dir, log: silentLogger() }),
+      disk: await openLogDisk({ dir, keys: await Keyring.open(dir), log: silentLogger() }),
       transport: new RaftNetwork().attach(1),
       machine,
       clock: systemClock,

@@ -160,7 +160,6 @@ describe("networks", () => {
       ["--opt", "com.docker.network.driver.overlay.vxlanid_list=4097", "n"],
       /4097/,
     ],
-    ["encryption, which this release lacks", ["--opt", "encrypted", "n"], /encrypt/],
   ];
   beforeAll(async () => {
     await lab.skein("h1", "network", "create", "-d", "overlay", "--attachable", "base");

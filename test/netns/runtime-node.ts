@@ -1,18 +1,25 @@
 // A node's containers with the real runtime on a real disk, without a swarm: what runtime.test.ts runs,
 // in its own process and in one that it kills.
+
 import { execFileSync } from "node:child_process";
 import { mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { containerDiskAt } from "../../agent/disk/containers-file.js";
 import { releaseDiskAt } from "../../agent/disk/releases-file.js";
+import { volumeDiskAt } from "../../agent/disk/volumes-file.js";
 import { ContainerLoop } from "../../agent/loops/containers.js";
+import { NO_IMAGES } from "../../agent/loops/none.js";
 import { Releases } from "../../agent/loops/releases.js";
+import { VolumeLoop } from "../../agent/loops/volumes.js";
 import { ProcessRuntime } from "../../agent/runtime/process-runtime.js";
+import { ps } from "../../agent/runtime/ps.js";
 import type { ContainerSpec } from "../../agent/seams.js";
+import { EMPTY_SPEC } from "../../agent/task/container-spec.js";
 import { systemClock } from "../../common/clock.js";
 import { createLogger } from "../../common/log.js";
 import { systemRandom } from "../../common/random.js";
 import { DEFAULT_TIMING } from "../../common/timing.js";
+import { NO_LOCAL_NETWORKS } from "../fakes/none.js";
 import { EventLog, FakeEndpoints, FakePlacing } from "../fakes/placing.js";
 
 /** Makes real namespaces, without links. */
@@ -66,7 +73,21 @@ export async function openNode(folder: string, shimPath: string) {
   );
   const runtime = new ProcessRuntime({ runDir, stateDir, shimPath });
   const disk = containerDiskAt(stateDir);
-  const containers = new ContainerLoop({ ...common, releases, runtime, disk, readyMs: 30_000 });
+  const volumes = new VolumeLoop({ ...common, disk: volumeDiskAt(stateDir), usersOf: () => [] });
+  const containers = new ContainerLoop({
+    ...common,
+    releases,
+    volumes,
+    ps,
+    disk,
+    runtimes: { process: runtime, containerd: undefined },
+    images: NO_IMAGES,
+    localNets: NO_LOCAL_NETWORKS,
+    joins: undefined,
+    machineResolvConf: async () => "",
+    cpus: 2,
+    readyMs: 30_000,
+  });
   await releases.restore();
   await containers.restore();
   return { containers, endpoints, placing, events, releases, runDir, stateDir };
@@ -77,23 +98,11 @@ export function specOf(
   more: Partial<ContainerSpec> = {},
 ): ContainerSpec {
   return {
+    ...EMPTY_SPEC,
     name: "",
     image: "host",
     runtime: "process",
-    entrypoint: [],
     command,
-    env: [],
-    workingDir: "",
-    user: "",
-    hostname: "",
-    tty: false,
-    openStdin: false,
-    labels: {},
-    autoRemove: false,
-    stopSignal: "",
-    stopTimeoutSeconds: 10,
-    networkMode: "none",
-    endpoints: [],
     ...more,
   };
 }

@@ -300,7 +300,9 @@ describe("logs", () => {
 
 describe("attached", () => {
   test("who attaches before the start misses nothing, and its end of input ends the command's", async () => {
-    const { id } = orThrow(await node.containers.create(specOf(["cat"], { openStdin: true })));
+    const { id } = orThrow(
+      await node.containers.create(specOf(["cat"], { openStdin: true, stdinOnce: true })),
+    );
     const stream = orThrow(node.containers.attach(id, { stdin: true, logs: false }));
     stream.end("hello\n");
     noRefusal(await node.containers.start(id));
@@ -309,7 +311,9 @@ describe("attached", () => {
   });
 
   test("who only looks on does not end the input of who types", async () => {
-    const { id } = orThrow(await node.containers.create(specOf(["cat"], { openStdin: true })));
+    const { id } = orThrow(
+      await node.containers.create(specOf(["cat"], { openStdin: true, stdinOnce: true })),
+    );
     const onlooker = orThrow(node.containers.attach(id, { stdin: false, logs: false }));
     const typist = orThrow(node.containers.attach(id, { stdin: true, logs: false }));
     onlooker.end();
@@ -320,7 +324,9 @@ describe("attached", () => {
   });
 
   test("megabytes through a command come back whole", async () => {
-    const { id } = orThrow(await node.containers.create(specOf(["cat"], { openStdin: true })));
+    const { id } = orThrow(
+      await node.containers.create(specOf(["cat"], { openStdin: true, stdinOnce: true })),
+    );
     const stream = orThrow(node.containers.attach(id, { stdin: true, logs: false }));
     const sent = Buffer.alloc(32 * 1024 * 1024, "0123456789abcde\n");
     stream.end(sent);

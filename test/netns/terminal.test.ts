@@ -17,9 +17,11 @@ afterAll(async () => {
 
 const shell = (command: string): Promise<Result> => lab.on("h1", "sh", "-c", command);
 
-/** The command with a terminal of 30 rows and 40 columns. */
+/** The command with a terminal of 30 rows and 40 columns, whose input does not end: its end would be typed as well. */
 const inTerminal = (command: string): Promise<Result> =>
-  shell(`script -qec "stty rows 30 cols 40; ${command}" /dev/null </dev/null`);
+  shell(
+    `f=$(mktemp -u); mkfifo $f; script -qec "stty rows 30 cols 40; ${command}" /dev/null <>$f; rm $f`,
+  );
 
 describe("a terminal has its size before the command looks", () => {
   for (const command of [
@@ -31,6 +33,13 @@ describe("a terminal has its size before the command looks", () => {
     test(command, async () => {
       expect((await inTerminal(command)).stdout).toContain("30 40");
     });
+  }
+});
+
+test("a terminal shows lines as the command's own terminal has made them", async () => {
+  for (const program of ["skein", "docker"]) {
+    const { stdout } = await inTerminal(`${program} exec -it web printf 'a\\nb\\n'; echo after`);
+    expect(stdout).toBe("a\r\nb\r\nafter\r\n");
   }
 });
 

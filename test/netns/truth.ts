@@ -9,6 +9,10 @@ interface ApiNetwork {
   readonly Name: string;
   readonly Driver: string;
   readonly Options: Record<string, string>;
+  readonly IPAM: {
+    readonly Config: readonly { readonly Subnet: string; readonly Gateway: string }[];
+  };
+  readonly Containers?: Record<string, unknown>;
   readonly Services?: Record<string, { readonly Tasks: readonly ApiTask[] }>;
 }
 interface ApiTask {
@@ -38,6 +42,7 @@ export interface Network {
   readonly id: string;
   readonly name: string;
   readonly vni: string;
+  readonly encrypted: boolean;
   readonly endpoints: readonly Endpoint[];
 }
 
@@ -54,6 +59,7 @@ export async function networksOf(lab: Lab, host: string): Promise<readonly Netwo
       id: Id,
       name: Name,
       vni: network.Options["com.docker.network.driver.overlay.vxlanid_list"] ?? "",
+      encrypted: "encrypted" in network.Options,
       endpoints: tasks.map((task) => ({
         id: task.EndpointID,
         name: task.Name,
@@ -63,6 +69,42 @@ export async function networksOf(lab: Lab, host: string): Promise<readonly Netwo
     });
   }
   return networks;
+}
+
+async function pathOf(lab: Lab, host: string): Promise<string> {
+  const page = await getJson<{
+    readonly Nodes: readonly {
+      readonly Hostname: string;
+      readonly DataPath: { readonly Path: string } | null;
+    }[];
+  }>(lab.socket(host), "/skein/v1/doctor");
+  return page.Nodes.find(({ Hostname }) => Hostname === host)?.DataPath?.Path ?? "";
+}
+
+interface Bridge {
+  readonly device: string;
+  readonly address: string;
+  readonly ports: number;
+}
+
+/** Those of the node's own networks that something is on: only these have a device. */
+async function bridgesOf(lab: Lab, host: string): Promise<readonly Bridge[]> {
+  const socket = lab.socket(host);
+  const all = await getJson<readonly ApiNetwork[]>(socket, "/networks");
+  const bridges: Bridge[] = [];
+  for (const { Id, Driver, Options } of all) {
+    if (Driver !== "bridge") continue;
+    const network = await getJson<ApiNetwork>(socket, `/networks/${Id}`);
+    const ports = Object.keys(network.Containers ?? {}).length;
+    if (ports === 0) continue;
+    const [pool] = network.IPAM.Config;
+    bridges.push({
+      device: Options["com.docker.network.bridge.name"] ?? `br-${Id.slice(0, 12)}`,
+      address: `${pool?.Gateway}/${pool?.Subnet.split("/")[1]}`,
+      ports,
+    });
+  }
+  return bridges;
 }
 
 /** All differences, each a sentence; none when the lab is as the swarm says. `guide` is asked for the truth. */
@@ -91,6 +133,9 @@ async function hostDifferences(
   const attachments = await getJson<readonly ApiAttachment[]>(socket, "/skein/v1/attachments");
   const running = containers.filter(({ State }) => State === "running");
   const here = networks.filter(({ endpoints }) => endpoints.some((e) => e.host === address));
+  // By eBPF programs: beside the kernel's own devices a pair for each network, and a place for their tables.
+  const isAccelerated = (await pathOf(lab, host)) === "accelerated";
+  const accelerated = here.filter(({ encrypted }) => isAccelerated && !encrypted);
   const found: string[] = [];
   const compare = (what: string, want: readonly string[], have: readonly string[]) => {
     const wanted = new Set(want);
@@ -101,14 +146,20 @@ async function hostDifferences(
     if (unwanted.length > 0) found.push(`${what}: unwanted ${unwanted.join(" | ")}`);
   };
   const folder = `${lab.folder(host)}/run/netns`;
+  // Whoever shares a network watches the others by one of the nodes' own.
+  const isShared = here.some(({ endpoints }) => endpoints.some((e) => e.host !== address));
   const files = [
     ...here.map(({ vni }) => `net-${vni}`),
+    ...(isShared ? ["net-16777214"] : []),
     ...running.map(({ Id }) => `sb-${Id.slice(0, 12)}`),
   ];
   compare("namespace files", files, listed(folder));
   compare(
     "mounts",
-    files.map((file) => `${folder}/${file}`),
+    [
+      ...files.map((file) => `${folder}/${file}`),
+      ...(accelerated.length > 0 ? [`${lab.folder(host)}/run/bpf`] : []),
+    ],
     mountsBelow(lab.folder(host)),
   );
   const { shims, daemons } = processesOf(lab, host);
@@ -121,11 +172,29 @@ async function hostDifferences(
   for (const { Problem, Name } of attachments) {
     if (Problem !== "") found.push(`attachment ${Name}: ${Problem}`);
   }
-  const links = await lab.ok(host, "ip", "-j", "link");
+  const bridges = await bridgesOf(lab, host);
+  const links = JSON.parse(await lab.ok(host, "ip", "-j", "link")) as readonly {
+    readonly ifname: string;
+    readonly master?: string;
+  }[];
+  const ports = (device: string) => links.filter(({ master }) => master === device).length;
   compare(
     "links",
-    ["lo", "eth0", ...attachments.map(({ Interface }) => Interface)],
-    (JSON.parse(links) as readonly { ifname: string }[]).map(({ ifname }) => ifname),
+    [
+      "lo",
+      "eth0",
+      ...attachments.map(({ Interface }) => Interface),
+      ...bridges.map(({ device }) => device),
+      ...accelerated.map(({ vni }) => `pair of ${vni}`),
+    ],
+    links
+      .filter(({ master }) => master === undefined)
+      .map(({ ifname }) => ifname.replace(/^sk-\w+-(?=\d+$)/, "pair of ")),
+  );
+  compare(
+    "ports of bridges",
+    bridges.map(({ device, ports: count }) => `${device} ${count}`),
+    bridges.map(({ device }) => `${device} ${ports(device)}`),
   );
   const addresses = JSON.parse(await lab.ok(host, "ip", "-j", "-4", "addr")) as readonly {
     ifname: string;
@@ -136,6 +205,7 @@ async function hostDifferences(
     [
       `eth0 ${address}/24`,
       ...attachments.map(({ Interface, IPv4Address }) => `${Interface} ${IPv4Address}`),
+      ...bridges.map((bridge) => `${bridge.device} ${bridge.address}`),
     ],
     addresses
       .filter(({ ifname }) => ifname !== "lo")
@@ -146,7 +216,11 @@ async function hostDifferences(
   const routes = JSON.parse(await lab.ok(host, "ip", "-j", "route")) as readonly { dev: string }[];
   compare(
     "routes",
-    ["eth0", ...attachments.map(({ Interface }) => Interface)],
+    [
+      "eth0",
+      ...attachments.map(({ Interface }) => Interface),
+      ...bridges.map(({ device }) => device),
+    ],
     routes.map(({ dev }) => dev),
   );
   for (const network of here) {
@@ -191,7 +265,8 @@ async function hostDifferences(
         .map((row) => `${row["dst"]} ${row["lladdr"]}`),
     );
     const ports = (await dump("ip", "-j", "link")).map((link) => String(link["ifname"]));
-    const extra = ports.filter((name) => !["lo", "br0", "vxlan0"].includes(name));
+    const own = ["lo", "br0", "vxlan0", ...(accelerated.includes(network) ? ["fast0"] : [])];
+    const extra = ports.filter((name) => !own.includes(name));
     if (extra.length !== locals.length) {
       found.push(at(`has ports ${extra.join(",")} for ${locals.map(({ name }) => name)}`));
     }
