@@ -70,12 +70,14 @@ async function breakChecksums(): Promise<void> {
     for (let i = 0; i < words.length; i += 2) sum += ((words[i] ?? 0) << 8) | (words[i + 1] ?? 0);
     return ((sum & 0xffff) + (sum >>> 16)).toString(16);
   };
-  // After UDP 8, VXLAN 8, Ethernet 14, IPv4 20: the checksum is bytes 6 and 7 of the UDP header inside.
-  const field = `@th,${(8 + 8 + 14 + 20 + 6) * 8},16`;
+  // After UDP 8, VXLAN 8, Ethernet 14: the protocol is byte 9 of the IPv4 header inside; after its 20 bytes, the checksum
+  // is bytes 6 and 7 of UDP's. Of TCP's these are in the sequence number, and what is sent again has the same.
+  const inside = (8 + 8 + 14) * 8;
+  const [isUdp, field] = [`@th,${inside + 9 * 8},8 17`, `@th,${inside + (20 + 6) * 8},16`];
   const hook = "type filter hook output priority 0;";
   const rules = [64, 501].map(
     (bytes) =>
-      `ip daddr ${address("h2")} udp dport 4789 ${field} 0x${begun(bytes)} ${field} set 0xbad;`,
+      `ip daddr ${address("h2")} udp dport 4789 ${isUdp} ${field} 0x${begun(bytes)} ${field} set 0xbad;`,
   );
   await lab.ok("h1", NODE, OFFLOADS, "eth0", "checksum", "off");
   await lab.ok("h1", "nft", `table ip breaker { chain out { ${hook} ${rules.join(" ")} }; }`);
