@@ -166,6 +166,14 @@ row(
 let snapshot: Uint8Array = new Uint8Array();
 row("snapshot", meanUs(3, () => (snapshot = store.snapshot())) / 1_000, "ms");
 row("- size of it", snapshot.length / 2 ** 20, "MiB", 1);
+let longestMs = 0;
+const slices = store.snapshotSlices();
+for (let isDone = false; !isDone; ) {
+  const start = performance.now();
+  isDone = slices.next().done === true;
+  longestMs = Math.max(longestMs, performance.now() - start);
+}
+row("- longest slice of it", longestMs, "ms");
 row("restore", meanUs(3, () => new Store().restore(snapshot)) / 1_000, "ms");
 
 row(

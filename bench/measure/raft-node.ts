@@ -13,7 +13,7 @@ import { Peers } from "../../manager/grpc/peers.js";
 import { listenForSwarm } from "../../manager/grpc/swarm-listener.js";
 import { startConsensus } from "../../manager/loops/consensus.js";
 import type { RunningConsensus } from "../../manager/loops/consensus-options.js";
-import type { StateMachine } from "../../manager/seams.js";
+import type { SnapshotSlices, StateMachine } from "../../manager/seams.js";
 import { receiveRaft } from "../../manager/wire/raft-receiver.js";
 import { createRaftTransport } from "../../manager/wire/raft-transport.js";
 import type { Identity } from "../../proto/gen/admin.js";
@@ -37,6 +37,9 @@ class Table implements StateMachine<number> {
   }
   get(key: Buffer): Buffer | undefined {
     return this.#rows.get(key.toString("latin1"));
+  }
+  snapshotSlices(): SnapshotSlices {
+    return { next: () => ({ done: true, value: this.snapshot() }) };
   }
   snapshot(): Uint8Array {
     const rows = [...this.#rows].map(([key, value]) => [key, value.toString("base64")]);

@@ -41,6 +41,25 @@ test("a snapshot of 100,000 endpoints installs while writes go on, also over a l
   expect(one.consensus.caughtUpLearners()).toHaveLength(1);
 });
 
+test("while a snapshot is made writes go on, and it is of the state that it was begun in", async () => {
+  const cluster = await clusterOf(1, 20);
+  const one = cluster.manager(1);
+  one.machine.slices = 3;
+  for (let i = 0; i < 25; i++) await one.consensus.propose(Buffer.from(`${i}`), never);
+  expect(one.disk.snapshot?.meta?.index).toBe(1);
+  await cluster.ticks(1);
+  const { meta, data } = one.disk.snapshot ?? {};
+  const items: string[] = JSON.parse(`${data}`);
+  // The first two entries are the group's own.
+  expect(items).toHaveLength((meta?.index ?? 0) - 2);
+  expect(items.length).toBeLessThan(25);
+  const two = await cluster.join(2);
+  await cluster.until(() => two.machine.items.length === 25);
+  expect(two.machine.restores).toBe(1);
+  const again = await cluster.start({ kind: "resume", raftId: 1 }, await cluster.stop(1));
+  await cluster.until(() => again.machine.items.length === 25);
+});
+
 test("a few large entries bound the log as many small ones do", async () => {
   const cluster = await clusterOf(1);
   const one = cluster.manager(1);

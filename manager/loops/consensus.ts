@@ -79,9 +79,11 @@ class ConsensusLoop<Outcome> implements RunningConsensus<Outcome> {
       raft,
       disk: this.#disk,
       machine: options.machine,
+      clock: options.clock,
       log: options.log,
       interval: options.snapshotInterval,
       onFailure: (error) => this.#fail(error),
+      onOffered: () => this.#schedulePump(),
     });
     this.#commitNews = new CommitNews(raft, options.clock, () => this.#pump());
     this.#reads = new ReadBarriers(options.random.below(2 ** 40));
@@ -260,14 +262,13 @@ class ConsensusLoop<Outcome> implements RunningConsensus<Outcome> {
     for (const message of ready.messages) this.options.transport.send(message);
     for (const entry of ready.committed) this.#apply(entry);
     this.#changes.look();
-    if (ready.snapshotWanted) this.raft.offerSnapshot(this.options.machine.snapshot());
+    if (ready.snapshotWanted) this.#snapshots.offer();
     this.#reads.confirmed(ready.reads);
     if (!this.raft.restoring) this.#reads.applied(this.raft.applied);
     if (ready.persist !== undefined) this.#write(ready.persist);
     // Nothing left to write: whoever proposes next will find out whether there is space.
     else if (this.#mayWrite() && !this.#disk.busy) this.#fullTicks = undefined;
     if (this.#fullTicks === undefined) this.#snapshots.maybeTake();
-    if (ready.snapshotWanted) this.#schedulePump();
   }
 
   #apply(entry: Entry): void {
@@ -381,6 +382,7 @@ class ConsensusLoop<Outcome> implements RunningConsensus<Outcome> {
     this.#stopped = fault;
     for (const stop of this.#stops) stop();
     this.#commitNews.close();
+    this.#snapshots.close();
     this.#pending.rejectAll(fault);
     this.#changes.rejectAll(fault);
     this.#reads.rejectAll(fault);

@@ -11,6 +11,7 @@ import {
   EntryKind,
   MessageKind,
   type RaftMessage,
+  type RaftSnapshot,
   VoteRefusal,
 } from "../../proto/gen/raft.js";
 import { applyChange, findMember, type Members } from "./conf.js";
@@ -294,16 +295,17 @@ export class Raft {
     return true;
   }
 
-  /** The state machine's state after everything handed out in `committed`. */
-  offerSnapshot(data: Uint8Array): void {
-    const { leading } = this.#s;
-    if (leading === undefined) return;
-    const bytes = Buffer.from(data.buffer, data.byteOffset, data.length);
-    leading.snapshot = outgoing({ meta: this.snapshotMeta(), data: bytes });
+  /** Not older than the one that the log was last compacted for. Nothing comes of it where none is wanted. */
+  offerSnapshot(snapshot: RaftSnapshot): void {
+    const { leading, log } = this.#s;
+    if (leading === undefined || !leading.snapshotWanted) return;
+    assert((snapshot.meta?.index ?? 0) >= log.base.index, "the log goes on where it ends");
+    leading.snapshot = outgoing(snapshot);
     leading.snapshotWanted = false;
     leader.flush(this.#s, leading);
   }
 
+  /** What says of the state machine's state, after everything handed out in `committed`, which it is. */
   snapshotMeta(): { index: number; term: number; conf: { members: Members } } {
     const { log, members } = this.#s;
     const term = log.termAt(log.applied);

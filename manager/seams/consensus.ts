@@ -37,11 +37,16 @@ export interface RaftTransport {
   readonly received: Topic<RaftMessage>;
 }
 
+/** Each step is a part of the work, the last one has the bytes; they are of the state at the first. */
+export type SnapshotSlices = Iterator<undefined, Uint8Array>;
+
 /** What the log is applied to. All methods are synchronous and deterministic. */
 export interface StateMachine<Outcome> {
   /** Called once for each committed entry of kind NORMAL with data, in order of index. */
   apply(index: number, data: Uint8Array): Outcome;
-  /** The whole state after the last applied entry. */
+  /** The whole state after the last applied entry; entries are applied between the steps. */
+  snapshotSlices(): SnapshotSlices;
+  /** All of it at once. */
   snapshot(): Uint8Array;
   restore(data: Uint8Array): void;
 }

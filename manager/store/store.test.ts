@@ -276,6 +276,24 @@ test("a snapshot of another format is not read", () => {
   expect(() => store.restore(bytes)).toThrow("format");
 });
 
+test("a snapshot in slices is of the state at the first, whatever is written meanwhile", () => {
+  const store = new Store();
+  const ids = Array.from({ length: 5_000 }, (_, i) => `n${(i * 7919) % 5_000}`);
+  apply(store, ...ids.map((id) => [create("node", node(id))]));
+  const before = store.snapshot();
+  const slices = store.snapshotSlices();
+  let steps = 1;
+  let step = slices.next();
+  for (; step.done !== true; step = slices.next(), steps++) {
+    apply(store, [create("node", node(`new ${steps}`)), remove("node", `n${steps}`)]);
+    const changed = store.view.node(`n${4_000 + steps}`) ?? node("");
+    apply(store, [update("node", { ...changed, message: "other" })]);
+  }
+  expect(steps).toBe(3);
+  expect(Buffer.compare(step.value, before)).toBe(0);
+  expect(store.view.node("n4001")?.message).toBe("other");
+});
+
 test("a restore is announced, and the memory of changes starts with it", () => {
   const swarm = new SwarmState();
   swarm.network({ name: "web" });

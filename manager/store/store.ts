@@ -3,16 +3,14 @@
 import { assert, isRefusal, type Refusal } from "../../common/fault.js";
 import { Topic } from "../../common/watch.js";
 import { Batch, StoreSnapshot, type Transaction } from "../../proto/gen/store.js";
-import type { StateMachine } from "../seams.js";
+import type { SnapshotSlices, StateMachine } from "../seams.js";
 import { TablesDraft } from "./draft.js";
 import { Edit } from "./edit.js";
-import { type Change, changeTo, type Item, itemOf, KINDS } from "./objects.js";
+import { type Change, changeTo, type Item } from "./objects.js";
 import { RecentChanges } from "./recent.js";
+import { SNAPSHOT_FORMAT, snapshotSlices } from "./snapshot.js";
 import { Tables } from "./tables.js";
 import type { Draft, StoreChange, StoreView } from "./view.js";
-
-/** Of StoreSnapshot; a snapshot of another format is not read. */
-const SNAPSHOT_FORMAT = 1;
 
 /** For each transaction of an entry: why it was not done, or `undefined` if it was. */
 export type Outcomes = readonly (Refusal | undefined)[];
@@ -67,19 +65,16 @@ export class Store implements StateMachine<Outcomes> {
     return outcomes;
   }
 
-  /** The same bytes on every manager that applied the same entries. */
-  snapshot(): Uint8Array {
+  snapshotSlices(): SnapshotSlices {
     assert(!this.#drafting, "a draft is never part of a snapshot");
-    const objects = KINDS.flatMap((kind) =>
-      [...this.#tables.all(kind)]
-        .sort((a, b) => (a.id < b.id ? -1 : 1))
-        .map((object) => ({ object: itemOf(kind, object) })),
-    );
-    return StoreSnapshot.encode({
-      format: SNAPSHOT_FORMAT,
-      version: this.revision,
-      objects,
-    }).finish();
+    return snapshotSlices(this.#tables);
+  }
+
+  snapshot(): Uint8Array {
+    const slices = this.snapshotSlices();
+    let step = slices.next();
+    while (step.done !== true) step = slices.next();
+    return step.value;
   }
 
   restore(data: Uint8Array): void {

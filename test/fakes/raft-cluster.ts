@@ -4,7 +4,7 @@ import { silentLogger } from "../../common/log.js";
 import { seededRandom } from "../../common/random.js";
 import { startConsensus } from "../../manager/loops/consensus.js";
 import type { RunningConsensus } from "../../manager/loops/consensus-options.js";
-import type { Bootstrap, StateMachine } from "../../manager/seams.js";
+import type { Bootstrap, SnapshotSlices, StateMachine } from "../../manager/seams.js";
 import { ConfChangeKind, type Entry, EntryKind, type RaftMember } from "../../proto/gen/raft.js";
 import { MemoryLogDisk } from "./log-disk.js";
 import { ManualClock, settle } from "./manual-clock.js";
@@ -14,9 +14,16 @@ import { RaftNetwork } from "./raft-network.js";
 export class ListMachine implements StateMachine<number> {
   items: string[] = [];
   restores = 0;
+  /** How many steps a snapshot takes. */
+  slices = 1;
 
   apply(_index: number, data: Uint8Array): number {
     return this.items.push(Buffer.from(data).toString());
+  }
+  *snapshotSlices(): SnapshotSlices {
+    const data = this.snapshot();
+    for (let slice = 1; slice < this.slices; slice++) yield;
+    return data;
   }
   snapshot(): Uint8Array {
     return Buffer.from(JSON.stringify(this.items));

@@ -118,7 +118,10 @@ export class RaftGroup {
     for (const entry of ready.committed) {
       if (entry.kind === 0 && entry.data.length > 0) one.applied.push(entry.data.toString());
     }
-    if (ready.snapshotWanted) one.raft.offerSnapshot(Buffer.from(JSON.stringify(one.applied)));
+    if (ready.snapshotWanted) {
+      const data = Buffer.from(JSON.stringify(one.applied));
+      one.raft.offerSnapshot({ meta: one.raft.snapshotMeta(), data });
+    }
     one.reads.push(...ready.reads);
     const { persist } = ready;
     if (persist !== undefined) {

@@ -281,7 +281,10 @@ export class RaftStage {
     for (const { context, index } of reads) {
       this.report("change", `${id} may answer read ${context} once it has applied ${index}`);
     }
-    if (snapshotWanted) raft.offerSnapshot(Buffer.from(JSON.stringify(actor.applied)));
+    if (snapshotWanted) {
+      const data = Buffer.from(JSON.stringify(actor.applied));
+      raft.offerSnapshot({ meta: raft.snapshotMeta(), data });
+    }
   }
 
   #finish(id: number, actor: Actor, persist: Persist): void {

@@ -274,7 +274,10 @@ export class RaftWorld {
       const ready = raft.ready();
       for (const message of ready.messages) this.#send(message);
       for (const entry of ready.committed) this.#apply(member, entry);
-      if (ready.snapshotWanted) raft.offerSnapshot(Buffer.from(JSON.stringify(member.applied)));
+      if (ready.snapshotWanted) {
+        const data = Buffer.from(JSON.stringify(member.applied));
+        raft.offerSnapshot({ meta: raft.snapshotMeta(), data });
+      }
       for (const { context, index } of ready.reads) {
         const read = member.reads.get(context);
         if (read !== undefined) read.index = index;
