@@ -274,24 +274,28 @@ export class Member {
 
   async #changed(identity: NodeIdentity): Promise<void> {
     this.link.setIdentity(identity);
-    const role = readCertificate(identity.certificate)?.role;
     await this.#give(identity);
-    this.#save({ role: role === Role.MANAGER ? "manager" : "worker" });
+    this.#save({ role: roleOf(identity) });
     this.#session?.reopen();
     await this.#saving;
   }
 
-  /** To the manager process, if there is one. The swarm hears of a certificate only when all of the node uses it. */
+  /**
+   * To the manager process. The swarm hears of a certificate only when all of the node uses it. A process that has not been
+   * started may be there all the same, from an agent before this one; a worker's is on its way out.
+   */
   async #give(identity: NodeIdentity): Promise<void> {
     const { manager, log } = this.deps;
-    if (manager.started) {
+    const staysManager = this.current.role === "manager" && roleOf(identity) === "manager";
+    if (staysManager && !manager.started) return;
+    if (staysManager) {
       const answer = await manager.setIdentity(identity).catch((error: unknown) => error);
       if (isRefusal(answer) || answer instanceof Error) {
         const err = isRefusal(answer) ? answer.message : messageOf(answer);
         log.warn({ err }, "the manager process did not take the certificate");
         return;
       }
-    } else if (this.current.role === "manager") return;
+    }
     this.#inUse = identity;
   }
 
@@ -304,7 +308,7 @@ export class Member {
         await this.#give(identity);
         if (this.#inUse === identity) this.#session?.reopen();
       }
-      await clock.sleep(timing.resyncMs, signal).catch(() => {});
+      await clock.sleep(timing.retryMaxMs, signal).catch(() => {});
     }
   }
 
@@ -331,4 +335,8 @@ export class Member {
     const { listenAddr, advertiseAddr } = this.current;
     return { identity: identityPem(this.identity), listenAddr, advertiseAddr };
   }
+}
+
+function roleOf({ certificate }: NodeIdentity): NodeRecord["role"] {
+  return readCertificate(certificate)?.role === Role.MANAGER ? "manager" : "worker";
 }

@@ -119,3 +119,11 @@ test("docker's own client follows a rotation to its end, and no frame was lost i
   expect(printed).not.toContain(root.certificate.toString().trim());
   expect(await ping.stop("SIGINT")).toMatch(/ 0% packet loss/);
 });
+
+test("one that begins while a manager becomes a worker waits for little more than that", async () => {
+  await lab.skein("h1", "node", "demote", "h3");
+  const token = await lab.token("h1", "worker");
+  await lab.skein("h1", "swarm", "ca", "--rotate", "--detach");
+  const isOver = async () => (await lab.token("h1", "worker")) !== token;
+  await until("it is over", isOver, 5_000);
+});
