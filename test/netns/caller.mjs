@@ -2,6 +2,7 @@
 //   node caller.mjs serve PORT [DRAIN_MS]           TCP and UDP on every address, as $NAME; after SIGTERM it goes on
 //                                                   with what is open for DRAIN_MS
 //   node caller.mjs count HOST PORT TIMES           TIMES connections → {"name": times, "ECONNREFUSED": times}
+//   node caller.mjs get URL                         the body of the answer
 //   node caller.mjs load HOST PORT                  asks without pause by TCP and UDP until its input ends
 //   node caller.mjs hold tcp|udp HOST PORT          one connection, a line sent for each line read; says how it ends
 import { createSocket } from "node:dgram";
@@ -133,5 +134,9 @@ function hold(protocol, host, port) {
   }
 }
 
-const commands = { serve, count, load, hold };
+async function get(url) {
+  process.stdout.write(await (await fetch(url)).text());
+}
+
+const commands = { serve, count, get, load, hold };
 await commands[what](...rest);

@@ -310,16 +310,7 @@ describe("a service", () => {
     const [vip = ""] = await vips("web");
     const heard = new Set<string>();
     await until("all three answer", async () => {
-      const said = await lab.on(
-        "h2",
-        "skein",
-        "exec",
-        "client",
-        "busybox",
-        "wget",
-        "-qO-",
-        `http://${vip}/`,
-      );
+      const said = await lab.on("h2", ...inClient("get", `http://${vip}/`));
       if (said.code === 0) heard.add(said.stdout.trim());
       return heard.size === 3;
     });
