@@ -140,6 +140,9 @@ export interface HostPort {
   readonly port: number;
 }
 
+// No top-level domain is a number, so what ends in one is meant to be an address (RFC 3696 section 2).
+const ENDS_IN_NUMBER = /(?:^|\.)\d+\.?$/;
+
 export function parseHostPort(text: string, defaultPort: number): HostPort | undefined {
   const bracketed = /^\[([^\]]+)\](?::(\d{1,5}))?$/.exec(text);
   const plain = /^([^:[\]\s]+)(?::(\d{1,5}))?$/.exec(text);
@@ -147,6 +150,7 @@ export function parseHostPort(text: string, defaultPort: number): HostPort | und
   const match = bracketed ?? plain ?? bare;
   if (!match?.[1]) return undefined;
   if (bracketed && !isIPv6(match[1])) return undefined;
+  if (match === plain && ENDS_IN_NUMBER.test(match[1]) && !isIPv4(match[1])) return undefined;
   const port = match[2] === undefined ? defaultPort : Number(match[2]);
   return port >= 1 && port <= 65535 ? { host: match[1], port } : undefined;
 }

@@ -58,7 +58,8 @@ export const setAddr: Handler = async (cli, { args }) => {
   const [ref = "", addr = ""] = args;
   const path = `/skein/v1/nodes/${segment("node", ref)}/addr`;
   const set = await cli.api.post(path, { body: { Addr: addr } });
-  const now = `Node ${ref} is reached at ${text(set, "Addr")}.\n`;
+  const which = ref === "self" ? "This node" : `Node ${ref}`;
+  const now = `${which} is reached at ${text(set, "Addr")}.\n`;
   const where = "Only this node dials it there until a manager that leads says the same.\n";
   cli.out.write(flag(set, "HereOnly") ? `${now}${where}` : now);
   return 0;

@@ -44,7 +44,9 @@ test("only members have addresses, and only such as can be dialled", () => {
   addresses.dial(2, NEW);
   addresses.setLogged([]);
   expect(addresses.believed.size).toBe(0);
-  for (const wrong of ["", "h:0", "h:99999", ":2377", `${"h".repeat(300)}:1`]) {
-    expect(isDialable(wrong), wrong).toBe(false);
+  const wrong = ["", "h:0", "h:99999", ":2377", "999.1.1.1:1", "10.0.0:1", `${"h".repeat(300)}:1`];
+  for (const each of wrong) expect(isDialable(each), each).toBe(false);
+  for (const right of ["h:1", "h2.example:1", "10.0.0.1:1", "[fd00::1]:1", "[::ffff:1.2.3.4]:1"]) {
+    expect(isDialable(right), right).toBe(true);
   }
 });
