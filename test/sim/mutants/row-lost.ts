@@ -7,10 +7,19 @@ export const rowLost: Mutant = {
   found: /has another state at index \d+/,
   seeds: 30,
   member: ({ store }) => {
-    const snapshot = store.snapshot.bind(store);
-    store.snapshot = () => {
-      const whole = StoreSnapshot.decode(snapshot());
-      return StoreSnapshot.encode({ ...whole, objects: whole.objects.slice(0, -1) }).finish();
+    const begin = store.snapshotSlices.bind(store);
+    store.snapshotSlices = () => {
+      const slices = begin();
+      const next = (): IteratorResult<undefined, Uint8Array> => {
+        const step = slices.next();
+        return step.done === true ? { done: true, value: lacking(step.value) } : step;
+      };
+      return { next };
     };
   },
 };
+
+function lacking(snapshot: Uint8Array): Uint8Array {
+  const whole = StoreSnapshot.decode(snapshot);
+  return StoreSnapshot.encode({ ...whole, objects: whole.objects.slice(0, -1) }).finish();
+}
