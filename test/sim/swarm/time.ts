@@ -111,7 +111,8 @@ export class MachineClock implements Clock {
         cancel();
         reject(signal.reason);
       };
-      const cancel = this.time.in(Math.max(0, ms), () => {
+      // As Node's timers: the shortest is a millisecond.
+      const cancel = this.time.in(Math.max(1, ms), () => {
         signal.removeEventListener("abort", onAbort);
         resolve();
       });

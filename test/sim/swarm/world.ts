@@ -29,6 +29,8 @@ const NODES_MAX = 25;
 /** With the faults off, everybody agrees within so long. */
 export const AGREE_MS = 10_000;
 const LOOK_MS = 250;
+// Of 1 ms each, at least: as many as a state of a million rows.
+const SLICES_MAX = 500;
 
 export const nodeIds = Array.from({ length: NODES_MAX }, (_, i) => `n${i + 1}`);
 export const credentials = await Credentials.of(nodeIds);
@@ -45,8 +47,8 @@ export class World {
   readonly liar: string | undefined;
   /** One line an event, when it is wanted. */
   readonly lines: string[] = [];
-  /** Members that the mutant has seen. */
-  readonly #mutated = new WeakSet<Member>();
+  readonly #seen = new WeakSet<Member>();
+  readonly #slowness: Random;
   #broken: unknown;
 
   constructor(
@@ -104,6 +106,7 @@ export class World {
       managers: size.managers,
     });
     this.faults = new Faults({ ...base, random: seededRandom(random.below(2 ** 32)), liar });
+    this.#slowness = seededRandom(random.below(2 ** 32));
   }
 
   trace(line: () => string): void {
@@ -140,15 +143,17 @@ export class World {
     await this.time.until(this.time.nowMs + ms, () => {
       if (this.#broken !== undefined) throw this.#broken;
       this.invariants.look();
-      if (this.mutant?.member !== undefined) this.#mutateMembers(this.mutant.member);
+      this.#lookAtMembers();
     });
   }
 
-  #mutateMembers(mutate: NonNullable<Mutant["member"]>): void {
+  #lookAtMembers(): void {
     for (const { member } of this.nodes.values()) {
-      if (member === undefined || this.#mutated.has(member)) continue;
-      this.#mutated.add(member);
-      mutate(member, this.time);
+      if (member === undefined || this.#seen.has(member)) continue;
+      this.#seen.add(member);
+      const slowest = this.#slowness.below(SLICES_MAX);
+      if (this.#slowness.below(2) === 0) slowSnapshots(member.store, slowest);
+      this.mutant?.member?.(member, this.time);
     }
   }
 
@@ -284,4 +289,20 @@ function differenceOf(want: Held, have: Held): string | undefined {
       return `${kind}: ${names(have[kind])} for ${names(want[kind])}`;
   }
   return undefined;
+}
+
+/** As of a large state: encoding it takes many turns, between which all else goes on. */
+function slowSnapshots(store: Member["store"], slices: number): void {
+  const begin = store.snapshotSlices.bind(store);
+  store.snapshotSlices = () => {
+    const real = begin();
+    let left = slices;
+    let last: IteratorResult<undefined, Uint8Array> | undefined;
+    const next = (): IteratorResult<undefined, Uint8Array> => {
+      // The rows are taken down in the first.
+      if (last?.done !== true) last = real.next();
+      return last.done === true && left-- > 0 ? { done: false, value: undefined } : last;
+    };
+    return { next };
+  };
 }
