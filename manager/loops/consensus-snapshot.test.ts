@@ -60,6 +60,27 @@ test("while a snapshot is made writes go on, and it is of the state that it was 
   await cluster.until(() => again.machine.items.length === 25);
 });
 
+test("a snapshot that is still being made when a newer one comes from the leader is dropped", async () => {
+  const cluster = await clusterOf(3, 1_000);
+  const [one, three] = [cluster.leader(), cluster.manager(3)];
+  const { restores } = three.machine;
+  three.machine.slices = 6_000;
+  three.consensus.setSnapshotInterval(10);
+  for (let i = 0; i < 20; i++) await cluster.propose(one, `${i}`);
+  // It is at it for six seconds. Away for two of these, nothing of the log is kept for it.
+  cluster.network.isolate(3);
+  await cluster.ticks(20);
+  for (let i = 0; i < 1_600; i++) cluster.manager(1).consensus.propose(Buffer.from("x"), never);
+  await cluster.until(() => cluster.manager(2).machine.items.length === 1_620);
+  cluster.network.heal();
+  await cluster.until(() => three.machine.restores > restores);
+  const { index } = three.disk.snapshot?.meta ?? { index: 0 };
+  expect(index).toBeGreaterThan(1_000);
+  await cluster.ticks(60);
+  expect(three.disk.snapshot?.meta?.index).toBeGreaterThanOrEqual(index);
+  expect(three.machine.items).toHaveLength(1_620);
+});
+
 test("a few large entries bound the log as many small ones do", async () => {
   const cluster = await clusterOf(1);
   const one = cluster.manager(1);

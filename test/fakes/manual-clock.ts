@@ -30,7 +30,8 @@ export class ManualClock implements Clock {
         signal.removeEventListener("abort", onAbort);
         resolve();
       };
-      const alarm: Alarm = { atMs: this.#nowMs + ms, everyMs: undefined, ring };
+      // As Node's timers: the shortest is a millisecond.
+      const alarm: Alarm = { atMs: this.#nowMs + Math.max(1, ms), everyMs: undefined, ring };
       this.#alarms.add(alarm);
       signal.addEventListener("abort", onAbort, { once: true });
     });
