@@ -22,13 +22,14 @@ export class Inquiries implements SessionInquiries {
     private readonly log: Logger,
   ) {}
 
-  begin(...[asked, publish, session]: Parameters<SessionInquiries["begin"]>): void {
+  /** It goes on when the session is opened anew: what it is answered by is a stream of its own, which the leader ends. */
+  begin(...[asked, publish]: Parameters<SessionInquiries["begin"]>): void {
     const { inquiryId, inquiry } = asked;
     // A leader before may have used the same number.
     this.#open.get(inquiryId)?.abort(new Fault("INQUIRY_CLOSED"));
     const closed = new AbortController();
     this.#open.set(inquiryId, closed);
-    const signal = AbortSignal.any([closed.signal, session, this.#stopping.signal]);
+    const signal = AbortSignal.any([closed.signal, this.#stopping.signal]);
     publish(this.#batches(asked, inquiry, signal), signal)
       .catch((error: unknown) => this.log.debug({ err: messageOf(error) }, "answer not published"))
       .finally(() => {

@@ -43,7 +43,7 @@ export interface SessionTasks {
 
 /** What managers ask a node that only it can see. */
 export interface SessionInquiries {
-  begin(asked: AgentInquiry, publish: ManagerLink["publishInquiry"], session: AbortSignal): void;
+  begin(asked: AgentInquiry, publish: ManagerLink["publishInquiry"]): void;
   closed(inquiryId: number): void;
 }
 
@@ -220,7 +220,7 @@ export class SessionLoop {
         return undefined;
       case "inquiry": {
         const { link, inquiries } = this.deps;
-        inquiries.begin(message.value, (batches, end) => link.publishInquiry(batches, end), signal);
+        inquiries.begin(message.value, (batches, end) => link.publishInquiry(batches, end));
         return undefined;
       }
       case "inquiryClosed":

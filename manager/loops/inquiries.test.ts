@@ -71,6 +71,24 @@ test("when the asker goes, nodes are told, and what they publish is refused", as
   await expect(broker.publish(node, batches(false))).rejects.toThrow(/nobody waits/);
 });
 
+test("a node that has begun and tells nothing more hears that the asker has gone", async () => {
+  const node = swarm.node("h1").id;
+  const caller = stop();
+  const parts = ask([node], caller.signal);
+  const first = parts.next();
+  await expect.poll(() => asked.length).toBe(1);
+  async function* silent(): AsyncGenerator<InquiryBatch> {
+    yield* batches(false);
+    await new Promise(() => {});
+  }
+  const published = broker.publish(node, silent());
+  expect((await first).value?.part?.$case).toBe("begun");
+  const next = parts.next();
+  caller.abort();
+  await expect(published).rejects.toThrow(/nobody waits/);
+  expect((await next).done).toBe(true);
+});
+
 test("a node that there is not is refused", async () => {
   swarm.node("h1");
   await expect(ask(["nowhere"], stop().signal).next()).rejects.toThrow("node nowhere not found");

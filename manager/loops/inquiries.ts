@@ -36,6 +36,8 @@ interface Asker {
   waitingBytes: number;
   roomWanted: (() => void)[];
   closed: boolean;
+  /** What ends the waiting for each node that publishes, when it is closed. */
+  readonly leaving: Map<string, () => void>;
 }
 
 export class InquiryBroker {
@@ -66,6 +68,7 @@ export class InquiryBroker {
     } finally {
       this.#askers.delete(asker.id);
       asker.closed = true;
+      for (const leave of asker.leaving.values()) leave();
       for (const [nodeId, state] of asker.nodes) {
         if (state !== "over") this.sessions.closeInquiry(nodeId, asker.id);
       }
@@ -75,9 +78,14 @@ export class InquiryBroker {
 
   /** A node's stream, until the node closes it; throws Refused when nobody waits for it any more. */
   async publish(nodeId: string, incoming: AsyncIterable<InquiryBatch>): Promise<void> {
+    const batches = incoming[Symbol.asyncIterator]();
     let asker: Asker | undefined;
     try {
-      for await (const { inquiryId, parts, last } of incoming) {
+      for (;;) {
+        const next = await nextOf(batches, asker, nodeId);
+        if (next === undefined) throw gone();
+        if (next.done === true) return;
+        const { inquiryId, parts, last } = next.value;
         asker = this.#askers.get(inquiryId);
         const state = asker?.nodes.get(nodeId);
         if (asker === undefined || state === undefined || state === "over") throw gone();
@@ -123,6 +131,7 @@ export class InquiryBroker {
       waitingBytes: 0,
       roomWanted: [],
       closed: false,
+      leaving: new Map(),
     };
     this.#askers.set(asker.id, asker);
     return asker;
@@ -150,6 +159,18 @@ export class InquiryBroker {
       }
     }
   }
+}
+
+/** Undefined: the asker has gone. A node that has nothing to tell is not to go on looking for nobody. */
+function nextOf(
+  batches: AsyncIterator<InquiryBatch>,
+  asker: Asker | undefined,
+  nodeId: string,
+): Promise<IteratorResult<InquiryBatch> | undefined> {
+  return new Promise((resolve, reject) => {
+    asker?.leaving.set(nodeId, () => resolve(undefined));
+    batches.next().then(resolve, reject);
+  });
 }
 
 /** Which node answers is what its certificate says. */

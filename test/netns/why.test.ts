@@ -245,13 +245,28 @@ describe("trace", () => {
 test("top shows who sends to whom, exactly by endpoint, and nothing of a container's", async () => {
   const ping = lab.start("h1", "skein", "exec", "near", "ping", "-i", "0.05", far);
   await until("pings come back", () => ping.output().includes("bytes from"));
-  const { stdout, code } = await skein("h1", "top --once both");
+  const { stdout, stderr, code } = await skein("h1", "top --once both");
   await ping.stop();
-  expect(code).toBe(0);
+  expect(code, stderr + stdout).toBe(0);
   expect(stdout).toMatch(/\nnear \S+ +far \S+ +[\d.]+\S*B +\d+\n/);
   expect(stdout).toMatch(/\nfar \S+ +near \S+ +[\d.]+\S*B +\d+\n/);
   const [, sent, received] = /\nnear \S+ +h1 +\S+ +(\d+) +\S+ +(\d+)\n/.exec(stdout) ?? [];
   expect(Number(sent)).toBeGreaterThan(5);
   expect(Number(received)).toBeGreaterThan(5);
   expect((await skein("h1", "top --once nowhere")).stderr).toContain("network nowhere not found");
+});
+
+test("top goes on when a node opens its session anew", async () => {
+  const top = lab.start("h1", "skein", "top", "--json", "both");
+  const told = () => top.output().match(/"Node":"h3"/g)?.length ?? 0;
+  await until("h3 tells", () => told() > 0);
+  const opened = async () =>
+    (await lab.ok("h3", "grep", "-c", "session open", join(lab.folder("h3"), "agent.log"))).trim();
+  const before = await opened();
+  await lab.skein("h3", "node", "set-addr", "self", "192.168.33.12");
+  await until("its session is another", async () => (await opened()) !== before);
+  const sofar = told();
+  await until("h3 goes on", () => told() > sofar + 1);
+  await top.stop();
+  expect(top.output()).not.toContain("Error");
 });
