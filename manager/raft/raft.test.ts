@@ -442,6 +442,22 @@ describe("Raft section 7: snapshots", () => {
     expect(group.get(3).applied).toEqual(group.get(1).applied);
   });
 
+  test("one that ends before the log begins is not sent: another is asked for", () => {
+    const group = new RaftGroup([1, 2, 3]);
+    group.elect(1);
+    group.isolate(3);
+    group.propose(1, "a");
+    group.late.push(group.state(1));
+    group.propose(1, "b");
+    group.raft(1).compact(group.raft(1).applied);
+    group.heal();
+    group.ticks(2 * ELECTION_TICKS);
+    expect(group.late).toEqual([]);
+    expect(group.get(3).applied).toEqual(["a", "b"]);
+    const ends = group.sent.flatMap(({ chunk }) => chunk?.meta?.index ?? []);
+    expect(new Set(ends)).toEqual(new Set([group.raft(1).applied]));
+  });
+
   test("a damaged chunk is not taken", () => {
     const group = new RaftGroup([1, 2, 3]);
     const meta = { index: 9, term: 2, conf: { members: [member(1), member(2)] } };

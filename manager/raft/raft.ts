@@ -295,11 +295,10 @@ export class Raft {
     return true;
   }
 
-  /** Not older than the one that the log was last compacted for. Nothing comes of it where none is wanted. */
+  /** One that ends before the log begins, or does not know the member that needs it, is not sent: another is asked for. */
   offerSnapshot(snapshot: RaftSnapshot): void {
-    const { leading, log } = this.#s;
+    const { leading } = this.#s;
     if (leading === undefined || !leading.snapshotWanted) return;
-    assert((snapshot.meta?.index ?? 0) >= log.base.index, "the log goes on where it ends");
     leading.snapshot = outgoing(snapshot);
     leading.snapshotWanted = false;
     leader.flush(this.#s, leading);

@@ -30,6 +30,8 @@ export class RaftGroup {
   readonly lost = new Set<MessageKind>();
   /** Answers whether a message arrives. */
   arrivals: (message: RaftMessage) => boolean = () => true;
+  /** Snapshots that took so long to make that they are offered only now. */
+  readonly late: RaftSnapshot[] = [];
 
   constructor(ids: readonly number[], learners: readonly number[] = []) {
     const members = ids.map((id) => member(id, learners.includes(id)));
@@ -61,6 +63,12 @@ export class RaftGroup {
 
   raft(id: number): Raft {
     return this.get(id).raft;
+  }
+
+  /** As a snapshot. */
+  state(id: number): RaftSnapshot {
+    const { raft, applied } = this.get(id);
+    return { meta: raft.snapshotMeta(), data: Buffer.from(JSON.stringify(applied)) };
   }
 
   isolate(...ids: number[]): void {
@@ -118,10 +126,7 @@ export class RaftGroup {
     for (const entry of ready.committed) {
       if (entry.kind === 0 && entry.data.length > 0) one.applied.push(entry.data.toString());
     }
-    if (ready.snapshotWanted) {
-      const data = Buffer.from(JSON.stringify(one.applied));
-      one.raft.offerSnapshot({ meta: one.raft.snapshotMeta(), data });
-    }
+    if (ready.snapshotWanted) one.raft.offerSnapshot(this.late.pop() ?? this.state(id));
     one.reads.push(...ready.reads);
     const { persist } = ready;
     if (persist !== undefined) {
