@@ -1,5 +1,6 @@
 // The system calls that the agent needs and Node does not have, each by its own name. Those that change a namespace act
 // on the calling thread only.
+import { closeSync } from "node:fs";
 import { endianness } from "node:os";
 import { EINPROGRESS } from "../../common/errno.js";
 import { assert } from "../../common/fault.js";
@@ -94,6 +95,22 @@ const calls = {
 
 export function socket(family: number, type: number, protocol: number): number {
   return check("socket", calls.socket(family, type | SOCK_CLOEXEC, protocol));
+}
+/** One that `prepare` has made ready; closed when that throws. */
+export function preparedSocket(
+  family: number,
+  type: number,
+  protocol: number,
+  prepare: (fd: number) => void,
+): number {
+  const fd = socket(family, type, protocol);
+  try {
+    prepare(fd);
+    return fd;
+  } catch (error) {
+    closeSync(fd);
+    throw error;
+  }
 }
 export function bind(fd: number, address: Uint8Array): void {
   check("bind", calls.bind(fd, address, address.length));

@@ -13,6 +13,7 @@ import { AF_INET, AF_INET6 } from "../netlink/constants.js";
 import {
   bind,
   listen as listenOn,
+  preparedSocket,
   SO_RCVBUF,
   SO_REUSEADDR,
   SOCK_DGRAM,
@@ -74,7 +75,6 @@ function openBoth(): { readonly udp: number; readonly tcp: number; readonly port
   const udp = open(SOCK_DGRAM);
   try {
     const tcp = open(SOCK_STREAM);
-    listenOn(tcp.fd, BACKLOG);
     return { udp: udp.fd, tcp: tcp.fd, ports: { udp: udp.port, tcp: tcp.port } };
   } catch (error) {
     closeSync(udp.fd);
@@ -83,16 +83,15 @@ function openBoth(): { readonly udp: number; readonly tcp: number; readonly port
 }
 
 function open(kind: number): { readonly fd: number; readonly port: number } {
-  const fd = socket(AF_INET, kind | SOCK_NONBLOCK, 0);
-  try {
-    if (kind === SOCK_DGRAM) setsockopt(fd, SOL_SOCKET, SO_RCVBUF, RECEIVE_BYTES);
+  let port = 0;
+  const fd = preparedSocket(AF_INET, kind | SOCK_NONBLOCK, 0, (made) => {
+    if (kind === SOCK_DGRAM) setsockopt(made, SOL_SOCKET, SO_RCVBUF, RECEIVE_BYTES);
     // Connections of an earlier agent are no hindrance.
-    else setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, 1);
-    return { fd, port: bindSomewhere(fd) };
-  } catch (error) {
-    closeSync(fd);
-    throw error;
-  }
+    else setsockopt(made, SOL_SOCKET, SO_REUSEADDR, 1);
+    port = bindSomewhere(made);
+    if (kind === SOCK_STREAM) listenOn(made, BACKLOG);
+  });
+  return { fd, port };
 }
 
 // Choice: how many ports after the wanted one are tried.
@@ -302,14 +301,9 @@ function connecting(address: string): number {
   const ip = parseIp(address);
   if (ip === undefined) throw new Error(`${address} is no address`);
   const family = ip.family === 4 ? AF_INET : AF_INET6;
-  const fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK, 0);
-  try {
-    startConnect(fd, socketAddress(ip, DNS_PORT));
-    return fd;
-  } catch (error) {
-    closeSync(fd);
-    throw error;
-  }
+  return preparedSocket(family, SOCK_STREAM | SOCK_NONBLOCK, 0, (fd) =>
+    startConnect(fd, socketAddress(ip, DNS_PORT)),
+  );
 }
 
 // ---- The machine

@@ -1,6 +1,7 @@
 // The test exchanges on the nodes' own network: who answers them and who begins them. Sockets are made while the thread
 // is in its namespace, and used from outside. The protocol is RFC 862's: what comes goes back, on port 7.
 import { createSocket, type Socket as Datagrams } from "node:dgram";
+import { closeSync } from "node:fs";
 import { createServer, type Server, Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { formatIp, type Ip } from "../../common/address.js";
@@ -13,13 +14,13 @@ import { driverOf, hasOffload, setOffload } from "./device-offloads.js";
 import {
   bind,
   listen,
+  preparedSocket,
   SO_REUSEADDR,
   SOCK_DGRAM,
   SOCK_NONBLOCK,
   SOCK_STREAM,
   SOL_SOCKET,
   setsockopt,
-  socket,
   startConnect,
 } from "./libc.js";
 import { isNamespace, namespaceId, within } from "./namespace.js";
@@ -55,24 +56,20 @@ export class LinuxOffloadDoor implements OffloadDoor {
     if (namespace === this.#answering?.namespace) return;
     this.close();
     if (namespace === undefined) return;
-    const [udpFd, tcpFd] = within(path, () => {
-      const tcp = bound(own, SOCK_STREAM);
-      listen(tcp, BACKLOG);
-      return [bound(own, SOCK_DGRAM), tcp] as const;
-    });
+    const fds = within(path, () => answering(own));
     const udp = createSocket(own.family === 4 ? "udp4" : "udp6");
     udp.on("message", (bytes, from) => {
       if (bytes.length <= Math.max(...DATAGRAM_BYTES)) udp.send(bytes, from.port, from.address);
     });
     udp.on("error", () => this.close());
-    udp.bind({ fd: udpFd, exclusive: true });
+    udp.bind({ fd: fds.udp, exclusive: true });
     const tcp = createServer((client) => {
       client.setTimeout(IDLE_MS, () => client.destroy());
       client.on("error", () => client.destroy());
       client.pipe(client);
     });
     tcp.on("error", () => this.close());
-    tcp.listen({ fd: tcpFd });
+    tcp.listen({ fd: fds.tcp });
     this.#answering = { namespace, udp, tcp };
   }
 
@@ -125,26 +122,33 @@ export class LinuxOffloadDoor implements OffloadDoor {
 }
 
 /** Of the namespace that the thread is in. */
-function open(own: Ip, kind: number): number {
-  return socket(own.family === 4 ? AF_INET : AF_INET6, kind | SOCK_NONBLOCK, 0);
+function open(own: Ip, kind: number, prepare: (fd: number) => void): number {
+  return preparedSocket(own.family === 4 ? AF_INET : AF_INET6, kind | SOCK_NONBLOCK, 0, prepare);
 }
 
-function bound(own: Ip, kind: number): number {
-  const fd = open(own, kind);
-  setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, 1);
-  bind(fd, socketAddress(own, ECHO_PORT));
-  return fd;
+function answering(own: Ip): { readonly udp: number; readonly tcp: number } {
+  const bound = (fd: number) => {
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+    bind(fd, socketAddress(own, ECHO_PORT));
+  };
+  const udp = open(own, SOCK_DGRAM, bound);
+  try {
+    const tcp = open(own, SOCK_STREAM, (fd) => {
+      bound(fd);
+      listen(fd, BACKLOG);
+    });
+    return { udp, tcp };
+  } catch (error) {
+    closeSync(udp);
+    throw error;
+  }
 }
 
 type Outcome = Exchange["udp"];
 
 /** "passed" when each size came back whole once. */
 async function askDatagrams(path: string, own: Ip, peer: Ip, timeoutMs: number): Promise<Outcome> {
-  const fd = within(path, () => {
-    const made = open(own, SOCK_DGRAM);
-    bind(made, socketAddress(own, 0));
-    return made;
-  });
+  const fd = within(path, () => open(own, SOCK_DGRAM, (made) => bind(made, socketAddress(own, 0))));
   const udp = createSocket(own.family === 4 ? "udp4" : "udp6");
   const missing = new Set(DATAGRAM_BYTES);
   let refused = false;
@@ -174,12 +178,12 @@ async function askDatagrams(path: string, own: Ip, peer: Ip, timeoutMs: number):
 }
 
 async function askStream(path: string, own: Ip, peer: Ip, timeoutMs: number): Promise<Outcome> {
-  const fd = within(path, () => {
-    const made = open(own, SOCK_STREAM);
-    bind(made, socketAddress(own, 0));
-    startConnect(made, socketAddress(peer, ECHO_PORT));
-    return made;
-  });
+  const fd = within(path, () =>
+    open(own, SOCK_STREAM, (made) => {
+      bind(made, socketAddress(own, 0));
+      startConnect(made, socketAddress(peer, ECHO_PORT));
+    }),
+  );
   const stream = new Socket({ fd, readable: true, writable: true });
   return await new Promise<Outcome>((resolve) => {
     let received = 0;

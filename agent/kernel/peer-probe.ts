@@ -17,6 +17,7 @@ import {
   IPPROTO_ICMP,
   IPPROTO_ICMPV6,
   MSG_DONTWAIT,
+  preparedSocket,
   realtimeUs,
   SO_RCVBUF,
   SOCK_RAW,
@@ -24,7 +25,6 @@ import {
   sendto,
   setsockopt,
   setsockoptBytes,
-  socket,
   tryRecv,
 } from "./libc.js";
 import { isNamespace, namespaceId, within } from "./namespace.js";
@@ -128,11 +128,8 @@ export class LinuxPeerProber implements PeerProber {
 }
 
 function openSocket(family: Family, hears: boolean): number {
-  const fd =
-    family === 4
-      ? socket(AF_INET, SOCK_RAW, IPPROTO_ICMP)
-      : socket(AF_INET6, SOCK_RAW, IPPROTO_ICMPV6);
-  try {
+  const [domain, protocol] = family === 4 ? [AF_INET, IPPROTO_ICMP] : [AF_INET6, IPPROTO_ICMPV6];
+  return preparedSocket(domain, SOCK_RAW, protocol, (fd) => {
     // Everybody's ICMP comes to a raw socket: only what is read here is let in.
     const types = family === 4 ? [0, ...(hears ? [8] : [])] : [129, ...(hears ? [128] : [])];
     const blocked = Buffer.alloc(family === 4 ? 4 : 32, 0xff);
@@ -144,9 +141,5 @@ function openSocket(family: Family, hears: boolean): number {
     else setsockoptBytes(fd, IPPROTO_ICMPV6, ICMPV6_FILTER, blocked);
     setsockopt(fd, SOL_SOCKET, SO_RCVBUF, RECEIVE_BUFFER_BYTES);
     arrivedAtUs(fd);
-    return fd;
-  } catch (error) {
-    closeSync(fd);
-    throw error;
-  }
+  });
 }

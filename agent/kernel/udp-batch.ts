@@ -7,7 +7,6 @@
 //   +-------+----------+--------+-----------+------------+--------------+-------+--------+-----+
 //   | name  | name len | iovecs | how many  | control    | control len  | flags | length | pad |
 //   +-------+----------+--------+-----------+------------+--------------+-------+--------+-----+
-import { closeSync } from "node:fs";
 import type { Family, Ip } from "../../common/address.js";
 import { EINTR, EINVAL, EIO, EMSGSIZE } from "../../common/errno.js";
 import { lastErrno } from "../../common/libc.js";
@@ -25,13 +24,13 @@ import {
   IPV6_MTU_DISCOVER,
   IPV6_V6ONLY,
   MSG_DONTWAIT,
+  preparedSocket,
   SO_RCVBUFFORCE,
   SO_SNDBUFFORCE,
   SOCK_DGRAM,
   SOL_SOCKET,
   setsockopt,
   setsockoptBytes,
-  socket,
 } from "./libc.js";
 import { socketAddress } from "./socket-address.js";
 import { wire } from "./wire-calls.js";
@@ -49,8 +48,7 @@ const SEND_TIMEOUT_MS = 100;
 
 /** At the address and port in the namespace that the calling thread is in. EADDRINUSE: another has them. */
 export function openUdp(local: Ip, port: number): number {
-  const fd = socket(local.family === 4 ? AF_INET : AF_INET6, SOCK_DGRAM, 0);
-  try {
+  return preparedSocket(local.family === 4 ? AF_INET : AF_INET6, SOCK_DGRAM, 0, (fd) => {
     if (local.family === 6) setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
     setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, SOCKET_BUFFER_BYTES);
     setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, SOCKET_BUFFER_BYTES);
@@ -62,11 +60,7 @@ export function openUdp(local: Ip, port: number): number {
     else setsockopt(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, PMTUDISC_DONT);
     setsockopt(fd, SOL_UDP, UDP_GRO, 1);
     bind(fd, socketAddress(local, port));
-    return fd;
-  } catch (error) {
-    closeSync(fd);
-    throw error;
-  }
+  });
 }
 
 // sock_diag.h: SO_MEMINFO's numbers, 32 bits each; the last is SK_MEMINFO_DROPS.
