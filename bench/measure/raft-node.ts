@@ -41,7 +41,7 @@ class Table implements StateMachine<number> {
   snapshotSlices(): SnapshotSlices {
     return { next: () => ({ done: true, value: this.snapshot() }) };
   }
-  snapshot(): Uint8Array {
+  snapshot(): Buffer {
     const rows = [...this.#rows].map(([key, value]) => [key, value.toString("base64")]);
     return Buffer.from(JSON.stringify(rows));
   }

@@ -62,7 +62,7 @@ export function begunAnew(
     "what was drafted can be applied",
   );
   const conf = { members: [{ ...self, learner: false }] };
-  return { meta: { index, term: last.term + 1, conf }, data: Buffer.from(store.snapshot()) };
+  return { meta: { index, term: last.term + 1, conf }, data: store.snapshot() };
 }
 
 // Choice: no manager writes as many entries a second, by far.

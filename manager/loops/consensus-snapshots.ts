@@ -94,7 +94,7 @@ export class OwnSnapshots {
         step = slices.next();
       }
       this.#encoding = false;
-      use({ meta, data: Buffer.from(step.value) });
+      use({ meta, data: step.value });
     };
     go().catch((error) => {
       if (!this.#closed.signal.aborted) onFailure(error);

@@ -41,7 +41,7 @@ async function loadOrBegin<Outcome>(
       const conf = { members: [{ ...bootstrap.self, learner: false }] };
       const snapshot: RaftSnapshot = {
         meta: { ...BIRTH, conf },
-        data: Buffer.from(machine.snapshot()),
+        data: machine.snapshot(),
       };
       const hardState = { term: BIRTH.term, vote: bootstrap.self.raftId, commit: BIRTH.index };
       await disk.saveSnapshot(snapshot, BIRTH.index + 1);

@@ -38,7 +38,7 @@ export interface RaftTransport {
 }
 
 /** Each step is a part of the work, the last one has the bytes; they are of the state at the first. */
-export type SnapshotSlices = Iterator<undefined, Uint8Array>;
+export type SnapshotSlices = Iterator<undefined, Buffer>;
 
 /** What the log is applied to. All methods are synchronous and deterministic. */
 export interface StateMachine<Outcome> {
@@ -47,7 +47,7 @@ export interface StateMachine<Outcome> {
   /** The whole state after the last applied entry; entries are applied between the steps. */
   snapshotSlices(): SnapshotSlices;
   /** All of it at once. */
-  snapshot(): Uint8Array;
+  snapshot(): Buffer;
   restore(data: Uint8Array): void;
 }
 

@@ -70,7 +70,7 @@ export class Store implements StateMachine<Outcomes> {
     return snapshotSlices(this.#tables);
   }
 
-  snapshot(): Uint8Array {
+  snapshot(): Buffer {
     const slices = this.snapshotSlices();
     let step = slices.next();
     while (step.done !== true) step = slices.next();

@@ -25,7 +25,7 @@ export class ListMachine implements StateMachine<number> {
     for (let slice = 1; slice < this.slices; slice++) yield;
     return data;
   }
-  snapshot(): Uint8Array {
+  snapshot(): Buffer {
     return Buffer.from(JSON.stringify(this.items));
   }
   restore(data: Uint8Array): void {

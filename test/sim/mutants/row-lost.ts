@@ -10,7 +10,7 @@ export const rowLost: Mutant = {
     const begin = store.snapshotSlices.bind(store);
     store.snapshotSlices = () => {
       const slices = begin();
-      const next = (): IteratorResult<undefined, Uint8Array> => {
+      const next = (): IteratorResult<undefined, Buffer> => {
         const step = slices.next();
         return step.done === true ? { done: true, value: lacking(step.value) } : step;
       };
@@ -19,7 +19,9 @@ export const rowLost: Mutant = {
   },
 };
 
-function lacking(snapshot: Uint8Array): Uint8Array {
+function lacking(snapshot: Buffer): Buffer {
   const whole = StoreSnapshot.decode(snapshot);
-  return StoreSnapshot.encode({ ...whole, objects: whole.objects.slice(0, -1) }).finish();
+  return Buffer.from(
+    StoreSnapshot.encode({ ...whole, objects: whole.objects.slice(0, -1) }).finish(),
+  );
 }

@@ -238,7 +238,7 @@ export class World {
       spec,
     );
     const index = store.revision;
-    const data = Buffer.from(store.snapshot());
+    const data = store.snapshot();
     for (const { nodeId, raftId, addr } of members) {
       const node = this.nodes.get(nodeId);
       if (node === undefined) continue;
@@ -297,8 +297,8 @@ function slowSnapshots(store: Member["store"], slices: number): void {
   store.snapshotSlices = () => {
     const real = begin();
     let left = slices;
-    let last: IteratorResult<undefined, Uint8Array> | undefined;
-    const next = (): IteratorResult<undefined, Uint8Array> => {
+    let last: IteratorResult<undefined, Buffer> | undefined;
+    const next = (): IteratorResult<undefined, Buffer> => {
       // The rows are taken down in the first.
       if (last?.done !== true) last = real.next();
       return last.done === true && left-- > 0 ? { done: false, value: undefined } : last;
