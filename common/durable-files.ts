@@ -16,6 +16,8 @@ export async function replaceFile(path: string, data: Uint8Array, mode = 0o600):
     await rename(temporary, path);
     await syncFolder(dirname(path));
   } catch (error) {
+    // A half-written copy on a full disk would only take more of what is missing.
+    await rm(temporary, { force: true }).catch(() => {});
     throw new Fault(isFull(error) ? "DISK_FULL" : "FILE_WRITE", { path }, error);
   }
 }
@@ -27,10 +29,6 @@ async function writeDurably(path: string, data: Uint8Array, mode: number): Promi
     // `open` gives its mode only to a new file; a leftover one may have another.
     await file.chmod(mode);
     await file.sync();
-  } catch (error) {
-    // A half-written copy on a full disk would only take more of what is missing.
-    await rm(path, { force: true });
-    throw error;
   } finally {
     await file.close();
   }
